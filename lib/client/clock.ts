@@ -1,0 +1,36 @@
+/** A running timer of a {@link Clock}; opaque. */
+export type ClockTimer = unknown;
+
+/**
+ * Time as the engines and features see it. Passed in everywhere, so that tests and the simulator own it.
+ */
+export interface Clock {
+  /** Wall clock, epoch milliseconds. For stamps that leave the process, never for deadlines. */
+  now(): number;
+  /** Milliseconds of a clock that never jumps. For deadlines, leases and intervals. */
+  monotonic(): number;
+  setTimeout(callback: () => void, ms: number): ClockTimer;
+  clearTimeout(timer: ClockTimer): void;
+}
+
+/** The machine's clock. Timers do not keep the process alive by themselves. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms).unref(),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
+
+/** Resolves after `ms` on the given clock, or at once when the signal aborts. Never rejects. */
+export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clock.clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = clock.setTimeout(done, ms);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,118 @@
+import type { ReceivedMessage } from '../message/message.js';
+import type { AllocateStrategy } from './allocate-strategy.js';
+import type { Subscription } from './subscription.js';
+
+/**
+ * What becomes of messages that were handed over.
+ *
+ * - `ack`: done, never again.
+ * - `retry`: deliver again, after `delayMs` or after the broker's schedule for this attempt. Remoting brokers
+ *   know 18 delay levels: the smallest level that is not shorter is taken. For orderly consumers: the queue
+ *   is suspended for the time, then the same message comes again.
+ * - `dead-letter`: to `%DLQ%group` now.
+ */
+export type ConsumeResult =
+  | { readonly action: 'ack' }
+  | { readonly action: 'retry'; readonly delayMs?: number | undefined }
+  | { readonly action: 'dead-letter'; readonly reason?: string | undefined };
+
+export const ACK: ConsumeResult = { action: 'ack' };
+export const RETRY: ConsumeResult = { action: 'retry' };
+
+export interface DeliveryContext {
+  readonly group: string;
+  /** Aborts when the result no longer matters: queue lost to another owner, consume timeout, end of the drain. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Handles messages of one queue of one topic: one of them, or up to `batchSize`. The array answer has one result
+ * per message; a single one is meant for all. A rejected promise means retry for all. With orderly consumption the
+ * first message that is not acknowledged keeps the ones behind it.
+ */
+export type MessageHandler = (
+  messages: readonly ReceivedMessage[],
+  context: DeliveryContext,
+) => Promise<ConsumeResult | readonly ConsumeResult[]>;
+
+/** Where a group starts that has no offset yet. @see Java: `ConsumeFromWhere` */
+export type StartFrom = 'last' | 'first' | Date;
+
+export interface PushConsumerOptions {
+  readonly group: string;
+  readonly subscriptions: readonly Subscription[];
+  readonly handler: MessageHandler;
+  /** @default 'concurrent' */
+  readonly mode?: 'concurrent' | 'orderly';
+  /** @default 'clustering' */
+  readonly model?: 'clustering' | 'broadcasting';
+  /** @default 'last' */
+  readonly startFrom?: StartFrom;
+  /** Handler calls at the same time in this process. @default 20 */
+  readonly concurrency?: number;
+  /** Messages per handler call, at most. @default 1 */
+  readonly batchSize?: number;
+  /**
+   * Deliveries before a message goes to the dead-letter topic, the first included.
+   * @default 17 for concurrent consumers, unlimited for orderly ones (as in Java: 16 reconsumptions)
+   */
+  readonly maxAttempts?: number;
+  /** A concurrent handler that runs longer is given up: its message is sent back for retry, its result ignored. Milliseconds. @default 900000 */
+  readonly consumeTimeoutMs?: number;
+  /** Messages asked for per pull. @default 32 */
+  readonly pullBatchSize?: number;
+  /** How long the broker holds a pull open when there is nothing, milliseconds. @default 15000 */
+  readonly longPollingMs?: number;
+  /** Flow control per queue: messages held in memory. @default 1000 */
+  readonly maxCachedMessages?: number;
+  /** Flow control over all queues of this consumer: bytes of bodies held in memory. @default 104857600 */
+  readonly maxCachedBytes?: number;
+  /** Flow control for concurrent consumers: distance between the lowest and highest offset held per queue. @default 2000 */
+  readonly maxOffsetSpan?: number;
+  /** Orderly: pause of a queue after a failed handler, milliseconds, 10 to 30000. @default 1000 */
+  readonly suspendMs?: number;
+  /** How often offsets are reported to the broker, milliseconds. @default 5000 */
+  readonly offsetPersistIntervalMs?: number;
+  /** How often queues are shared out among the members, milliseconds. @default 20000 */
+  readonly rebalanceIntervalMs?: number;
+  /** @default averagely */
+  readonly allocateStrategy?: AllocateStrategy;
+  /** Broadcasting: folder for offset files. @default `.rocketmq_offsets` in the home directory */
+  readonly offsetStoreFolder?: string;
+}
+
+/** Something a consumer did or noticed; observability hangs on these. */
+export type ConsumerEvent =
+  | { readonly type: 'assigned'; readonly topic: string; readonly queues: readonly string[] }
+  | { readonly type: 'retried'; readonly message: ReceivedMessage; readonly delayMs: number | undefined }
+  | { readonly type: 'dead-lettered'; readonly message: ReceivedMessage; readonly reason: string | undefined }
+  | { readonly type: 'consume-timeout'; readonly message: ReceivedMessage }
+  | { readonly type: 'error'; readonly error: Error; readonly context: string };
+
+/** Receives messages and hands them to the handler. */
+export interface PushConsumer {
+  readonly group: string;
+  /**
+   * Registers at the brokers and begins to pull.
+   * @throws RocketMQError `TOPIC_NOT_FOUND` when no subscribed topic has a route
+   */
+  start(): Promise<void>;
+  /** No new handler calls for the topic, or for all. What runs may finish. */
+  pause(topic?: string): void;
+  resume(topic?: string): void;
+  /** Adds a subscription, or replaces its filter, at run time. */
+  subscribe(subscription: Subscription): Promise<void>;
+  unsubscribe(topic: string): Promise<void>;
+  /** Resolves when this member owns its share of every subscribed topic for the first time. */
+  whenAssigned(signal?: AbortSignal): Promise<void>;
+  /** Queues this member owns now, as `topic@broker:queueId`. */
+  assignment(): readonly string[];
+  /** Handler calls under way. */
+  readonly inFlight: number;
+  onEvent(listener: (event: ConsumerEvent) => void): void;
+  /**
+   * Stops pulling, lets running handlers finish within `drainTimeoutMs`, reports offsets, leaves the group.
+   * Resolves with the number of messages whose handlers were given up; they will be delivered again. Idempotent.
+   */
+  close(drainTimeoutMs?: number): Promise<{ readonly abandoned: number }>;
+}
