@@ -1,0 +1,25 @@
+import type { MessageQueue } from '../../message/message.js';
+import type { ConsumerData } from './protocol/heartbeat-data.js';
+
+/** Where a queue is to continue, as an operator asked for. */
+export interface QueueOffset {
+  readonly queue: MessageQueue;
+  readonly offset: number;
+}
+
+/**
+ * A consumer as the client instance sees it: what it announces in heartbeats and which questions of the broker
+ * it answers. (Java: `MQConsumerInner`.)
+ */
+export interface ConsumerMember {
+  /** Its part of the heartbeat, built anew for each. */
+  consumerData(): ConsumerData;
+  /** The group's members or a route changed: share out the queues again. Must not throw. */
+  rebalanceNow(): void;
+  /** RESET_CONSUMER_CLIENT_OFFSET (220): an operator moved the group. */
+  resetOffsets?(topic: string, offsets: readonly QueueOffset[]): Promise<void>;
+  /** GET_CONSUMER_STATUS_FROM_CLIENT (221): where this member stands. */
+  offsetsStatus?(topic: string): readonly QueueOffset[];
+  /** GET_CONSUMER_RUNNING_INFO (307): JSON in Java's `ConsumerRunningInfo` form. */
+  runningInfo?(): unknown;
+}
