@@ -1,0 +1,130 @@
+import { connect } from 'node:net';
+
+/** Codes of `org.apache.rocketmq.remoting.protocol.RequestCode`. */
+const GET_BROKER_RUNTIME_INFO = 28;
+const GET_ROUTEINFO_BY_TOPIC = 105;
+const GET_BROKER_CLUSTER_INFO = 106;
+
+/** Every broker registers this topic of its own: a route to it exists as soon as the broker is usable. */
+const PROBE_TOPIC = 'SELF_TEST_TOPIC';
+
+interface Reply {
+  readonly code: number;
+  readonly remark: string;
+  readonly body: string;
+}
+
+/** Older brokers print maps with numbers as keys without quotes. */
+export function parseLenientJson(text: string): unknown {
+  return JSON.parse(text.replaceAll(/([{,])\s*(-?\d+)\s*:/g, '$1"$2":'));
+}
+
+function encodeRequest(code: number, extFields: Record<string, string>): Buffer {
+  const header = Buffer.from(
+    JSON.stringify({ code, language: 'OTHER', version: 401, opaque: 1, flag: 0, extFields }),
+  );
+  const frame = Buffer.alloc(8 + header.length);
+  frame.writeInt32BE(4 + header.length, 0);
+  frame.writeInt32BE(header.length, 4);
+  header.copy(frame, 8);
+  return frame;
+}
+
+/** Undefined while the frame is not complete. */
+function decodeReply(received: Buffer): Reply | undefined {
+  if (received.length < 8) return undefined;
+  const end = 4 + received.readInt32BE(0);
+  if (received.length < end) return undefined;
+  const bodyStart = 8 + (received.readInt32BE(4) & 0xff_ff_ff);
+  const header = JSON.parse(received.toString('utf8', 8, bodyStart)) as { code: number; remark?: string };
+  return { code: header.code, remark: header.remark ?? '', body: received.toString('utf8', bodyStart, end) };
+}
+
+/**
+ * One request on a connection of its own, the smallest client there can be. The stack does not use the library's
+ * client to find out whether the broker is up: a defect there would look like a broker that never starts.
+ */
+async function request(address: string, code: number, extFields: Record<string, string> = {}): Promise<Reply> {
+  const [host = '', port = ''] = address.split(':');
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port: Number(port) }, () => socket.write(encodeRequest(code, extFields)));
+    let received = Buffer.alloc(0);
+    socket.setTimeout(2000, () => socket.destroy(new Error(`${address} did not answer within 2 s`)));
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      const reply = decodeReply(received);
+      if (!reply) return;
+      resolve(reply);
+      socket.destroy();
+    });
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error(`${address} closed the connection`)));
+  });
+}
+
+/** True when the name server answers. */
+export async function nameServerAnswers(address: string): Promise<boolean> {
+  try {
+    await request(address, GET_BROKER_CLUSTER_INFO);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface ClusterInfo {
+  readonly brokerAddrTable?: Record<string, { brokerAddrs?: Record<string, string> }>;
+}
+
+/** Every registered broker as `name:id` -> address. Empty when the name server does not answer. */
+export async function registeredBrokers(nameServer: string): Promise<Map<string, string>> {
+  try {
+    const reply = await request(nameServer, GET_BROKER_CLUSTER_INFO);
+    const info = parseLenientJson(reply.body) as ClusterInfo;
+    return new Map(
+      Object.entries(info.brokerAddrTable ?? {}).flatMap(([name, broker]) =>
+        Object.entries(broker.brokerAddrs ?? {}).map(([id, address]) => [`${name}:${id}`, address] as const),
+      ),
+    );
+  } catch {
+    return new Map();
+  }
+}
+
+interface RouteData {
+  readonly brokerDatas?: readonly { brokerName: string; brokerAddrs?: Record<string, string> }[];
+}
+
+export interface ExpectedBroker {
+  readonly brokerName: string;
+  readonly brokerId: number;
+  readonly address: string;
+}
+
+/**
+ * An open port is not a usable broker. Usable: listed by the name server under its own address, on the route of a
+ * topic, and answering. Returns what is missing, or undefined when nothing is.
+ */
+export async function missingForUse(nameServer: string, broker: ExpectedBroker): Promise<string | undefined> {
+  const registered = await registeredBrokers(nameServer);
+  if (registered.get(`${broker.brokerName}:${broker.brokerId}`) !== broker.address) {
+    return `not registered at the name server ${nameServer} yet`;
+  }
+  try {
+    const route = await request(nameServer, GET_ROUTEINFO_BY_TOPIC, {
+      topic: PROBE_TOPIC,
+      acceptStandardJsonOnly: 'true',
+    });
+    const data = route.code === 0 ? (parseLenientJson(route.body) as RouteData) : {};
+    const onRoute = data.brokerDatas?.some(
+      (entry) =>
+        entry.brokerName === broker.brokerName &&
+        Object.values(entry.brokerAddrs ?? {}).includes(broker.address),
+    );
+    if (!onRoute) return `no route to it yet ${route.remark}`.trimEnd();
+    const answer = await request(broker.address, GET_BROKER_RUNTIME_INFO);
+    return answer.code === 0 ? undefined : `answers with code ${answer.code} ${answer.remark}`.trimEnd();
+  } catch (error) {
+    return String(error instanceof Error ? error.message : error);
+  }
+}
