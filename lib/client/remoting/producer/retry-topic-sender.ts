@@ -1,5 +1,5 @@
 import type { ClientInstance } from '../client-instance.js';
-import type { StoredMessage } from '../protocol/message-decoder.js';
+import type { StoredMessage } from '../protocol/stored-message.js';
 
 export interface RetryTopicSendOptions {
   /** Delay level of the redelivery, 1 to 18. */

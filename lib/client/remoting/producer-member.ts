@@ -1,0 +1,17 @@
+import type { RemotingCommand } from './protocol/remoting-command.js';
+import type { StoredMessage } from './protocol/stored-message.js';
+
+/** A broker's question about a half message. (Java: `CheckTransactionStateRequestHeader` and its body.) */
+export interface TransactionCheckRequest {
+  readonly command: RemotingCommand;
+  /** The half message as it is stored now. */
+  readonly stored: StoredMessage;
+  /** Who asks; the answer goes there. */
+  readonly address: string;
+}
+
+/** A producer as the client instance sees it. (Java: `MQProducerInner`.) */
+export interface ProducerMember {
+  /** CHECK_TRANSACTION_STATE (39) for a half message of the group. Must not throw. */
+  onCheck(request: TransactionCheckRequest): void;
+}
