@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { resolveJars } from '../../scripts/stack/artifacts.js';
-import { findRelease } from '../../scripts/stack/releases.js';
+import { releaseOf } from '../../scripts/stack/releases.js';
 import { waitFor } from './wait-for.js';
 
 /** One line the Java program printed. */
@@ -80,7 +80,7 @@ export class JavaPeer {
 
 /** Compiles the peer against the 5.5.0 client, which speaks to 4.9 brokers too; returns the function that starts it. */
 export async function javaPeer(): Promise<(...args: string[]) => JavaPeer> {
-  const jars = await resolveJars(findRelease('5.5.0'));
+  const jars = await resolveJars(releaseOf('5.5.0'));
   const classes = mkdtempSync(join(tmpdir(), 'rocketmq-interop-'));
   process.once('exit', () => rmSync(classes, { recursive: true, force: true }));
   const compiled = spawnSync('javac', ['-nowarn', '-cp', `${jars}/*`, '-d', classes, SOURCE], {
