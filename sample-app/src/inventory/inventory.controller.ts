@@ -1,0 +1,23 @@
+import { Controller, Get } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import { Reservation } from './reservation.entity.js';
+import { Stock } from './stock.entity.js';
+
+@Controller('inventory')
+export class InventoryController {
+  constructor(
+    @InjectRepository(Stock) private readonly stock: Repository<Stock>,
+    @InjectRepository(Reservation) private readonly reservations: Repository<Reservation>,
+  ) {}
+
+  @Get()
+  list(): Promise<Stock[]> {
+    return this.stock.find({ order: { product: 'ASC' } });
+  }
+
+  @Get('reservations')
+  listReservations(): Promise<Reservation[]> {
+    return this.reservations.find();
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Runs the sample application on a real RocketMQ and a real PostgreSQL, places orders, and shows what became of them.
+ *
+ *   npm run demo               places the orders, prints their stories, checks the books, stops everything
+ *   npm run demo -- --serve    keeps it running and says where
+ *
+ * ROCKETMQ_NAME_SERVER and DATABASE_URL name a cluster and a server to use instead of starting some.
+ */
+import { checkBooks, settle } from './demo/books.js';
+import { Narrator } from './demo/narrator.js';
+import { buildSampleApp } from './demo/sample-build.js';
+import { SampleAppProcess } from './demo/sample-app-process.js';
+import { playScenario, tryNonsense } from './demo/scenario.js';
+import { Shop } from './demo/shop.js';
+import { findCluster, findDatabase, stopOnce, type Cluster } from './demo/surroundings.js';
+import { printTimeline } from './demo/timeline.js';
+import { Wiretap } from './demo/wiretap.js';
+import { shutdownSignal } from './stack/shutdown.js';
+
+const OPERATOR_KEY = 'demo';
+const SERVE_PAYMENT_WINDOW_MS = 60_000;
+const narrator = new Narrator();
+const signal = shutdownSignal();
+const stops: (() => Promise<unknown>)[] = [];
+
+interface Surroundings {
+  readonly cluster: Cluster;
+  readonly databaseUrl: string;
+}
+
+/** Starts everything at the same time; what one of them started is stopped even if another fails. */
+async function prepare(): Promise<Surroundings> {
+  const [build, database, cluster] = await Promise.allSettled([
+    buildSampleApp(signal).then((built) => {
+      narrator.say(built ? 'sample application: built' : 'sample application: the build is fresh');
+    }),
+    findDatabase(narrator).then((found) => (stops.push(found.stop), found.value)),
+    findCluster(narrator, signal).then((found) => (stops.push(found.stop), found.value)),
+  ]);
+  for (const result of [build, database, cluster]) {
+    if (result.status === 'rejected') throw result.reason;
+  }
+  return {
+    cluster: (cluster as PromiseFulfilledResult<Cluster>).value,
+    databaseUrl: (database as PromiseFulfilledResult<{ readonly url: string }>).value.url,
+  };
+}
+
+async function startApplication(
+  { cluster, databaseUrl }: Surroundings,
+  paymentWindowMs: number,
+): Promise<SampleAppProcess> {
+  const app = await SampleAppProcess.start({
+    name: 'demo',
+    databaseUrl,
+    nameServer: cluster.nameServer,
+    ...(cluster.namespace !== undefined && { namespace: cluster.namespace }),
+    paymentWindowMs,
+    operatorKey: OPERATOR_KEY,
+    signal,
+  });
+  stops.push(stopOnce(() => app.stop()));
+  narrator.say(`sample application: ready at ${app.url} (log: ${app.logFile})`);
+  return app;
+}
+
+async function demonstrate(shop: Shop, cluster: Cluster): Promise<void> {
+  const wiretap = await Wiretap.start(cluster.nameServer, cluster.namespace);
+  stops.push(stopOnce(() => wiretap.close()));
+  for (const line of await tryNonsense(shop)) narrator.say(`refused: ${line}`);
+  const played = await playScenario(shop, wiretap, narrator);
+  const messaging = await settle(shop, played);
+  for (const entry of played.cases) await printTimeline(entry, shop, wiretap, narrator);
+  narrator.heading('The books');
+  const wrong = await checkBooks(shop, played, messaging, narrator);
+  narrator.print();
+  if (wrong.length > 0) throw new Error(`The books are wrong:\n  ${wrong.join('\n  ')}`);
+}
+
+async function keepServing(url: string): Promise<void> {
+  narrator.print(`
+The shop is open at ${url}. An order is cancelled when it is not paid within ${SERVE_PAYMENT_WINDOW_MS / 1000} seconds.
+
+  curl -s ${url}/inventory
+  curl -s ${url}/orders -H 'content-type: application/json' -d '{"product":"keyboard","quantity":2}'
+  curl -s ${url}/orders
+  curl -s ${url}/orders/<id>
+  curl -s -X POST ${url}/orders/<id>/pay
+  curl -s ${url}/operations/messaging -H 'x-operator-key: ${OPERATOR_KEY}'
+
+Ctrl-C stops everything.`);
+  await new Promise<void>((resolve) => {
+    // A pending promise alone would not keep the process alive.
+    const keepAlive = setInterval(() => undefined, 60_000);
+    signal.addEventListener('abort', () => (clearInterval(keepAlive), resolve()), { once: true });
+  });
+}
+
+async function stopEverything(): Promise<void> {
+  for (const stop of stops.splice(0).reverse()) {
+    await stop().catch((error: unknown) => {
+      process.exitCode = 1;
+      console.error(`While stopping: ${error instanceof Error ? error.message : String(error)}`);
+    });
+  }
+}
+
+const serve = process.argv.includes('--serve');
+let app: SampleAppProcess | undefined;
+try {
+  const surroundings = await prepare();
+  app = await startApplication(surroundings, 3_000);
+  await demonstrate(new Shop(app.url, OPERATOR_KEY), surroundings.cluster);
+  if (serve) {
+    // Customers of flesh and blood get more time to pay.
+    await app.stop();
+    app = await startApplication(surroundings, SERVE_PAYMENT_WINDOW_MS);
+    await keepServing(app.url);
+  }
+  await stopEverything();
+  narrator.say('everything is stopped');
+} catch (error) {
+  // When interrupted, the shutdown handlers are at work already, and end the process.
+  if (!signal.aborted) {
+    process.exitCode = 1;
+    console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+    if (app) console.error(`\nThe last lines of the application:\n${app.tail(20)}`);
+    await stopEverything();
+  }
+}

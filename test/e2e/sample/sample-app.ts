@@ -1,0 +1,50 @@
+import type { INestApplication } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { DataSource } from 'typeorm';
+import { AppModule } from '../../../sample-app/src/app.module.js';
+import { AppConfig } from '../../../sample-app/src/config/app-config.js';
+import { createFreshDatabase } from '../../../scripts/demo/fresh-database.js';
+import { Shop } from '../../../scripts/demo/shop.js';
+import { nameServer } from '../../support/broker.js';
+import { databaseUrl } from './database-url.js';
+import { uniqueName } from '../../support/names.js';
+
+export interface RunningSampleApp {
+  readonly app: INestApplication;
+  readonly url: string;
+  readonly shop: Shop;
+  readonly dataSource: DataSource;
+  readonly namespace: string;
+  close(): Promise<void>;
+}
+
+/** The sample application in this process, on a database and a namespace of its own. */
+export async function startSampleApp(settings: NodeJS.ProcessEnv = {}): Promise<RunningSampleApp> {
+  const database = await createFreshDatabase(databaseUrl());
+  const namespace = uniqueName('shop');
+  const config = new AppConfig({
+    DATABASE_URL: database.url,
+    ROCKETMQ_NAME_SERVER: nameServer(),
+    ROCKETMQ_NAMESPACE: namespace,
+    OPERATOR_KEY: 'test',
+    ...settings,
+  });
+  const module = await Test.createTestingModule({ imports: [AppModule] })
+    .overrideProvider(AppConfig)
+    .useValue(config)
+    .compile();
+  const app = module.createNestApplication({ logger: ['error', 'warn'] });
+  await app.listen(0, '127.0.0.1');
+  const url = (await app.getUrl()).replace(/\/$/, '');
+  return {
+    app,
+    url,
+    shop: new Shop(url, 'test'),
+    dataSource: app.get(DataSource),
+    namespace,
+    close: async () => {
+      await app.close();
+      await database.drop();
+    },
+  };
+}

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createFreshDatabase, type FreshDatabase } from '../../../scripts/demo/fresh-database.js';
+import { SampleAppProcess } from '../../../scripts/demo/sample-app-process.js';
+import { buildSampleApp } from '../../../scripts/demo/sample-build.js';
+import { Shop, type HistoryView, type OrderView } from '../../../scripts/demo/shop.js';
+import { startStack, type Stack, type StackPart } from '../../../scripts/stack/stack.js';
+import { databaseUrl } from '../sample/database-url.js';
+import { waitFor } from '../../support/wait-for.js';
+
+/** A broker that comes back is found again within the route poll of 30 seconds, usually much sooner. */
+const RECOVERY_MS = 90_000;
+
+describe('the shop in bad weather', () => {
+  let stack: Stack;
+  let broker: StackPart;
+  let database: FreshDatabase;
+  let app: SampleAppProcess;
+  let shop: Shop;
+
+  beforeAll(async () => {
+    [stack, database] = await Promise.all([
+      startStack({ name: 'weather' }),
+      createFreshDatabase(databaseUrl()),
+      buildSampleApp(),
+    ]);
+    broker = stack.broker('broker-a');
+    await startApp();
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await Promise.all([stack?.stop(), database?.drop()]);
+  });
+
+  async function startApp(): Promise<void> {
+    app = await SampleAppProcess.start({
+      name: 'weather',
+      databaseUrl: database.url,
+      nameServer: stack.nameServer,
+      paymentWindowMs: 600_000,
+      operatorKey: 'weather',
+    });
+    shop = new Shop(app.url, 'weather');
+  }
+
+  async function place(): Promise<string> {
+    const { status, body } = await shop.order('keyboard', 1);
+    expect(status).toBe(201);
+    return body.id;
+  }
+
+  async function reaches(
+    orderId: string,
+    status: string,
+  ): Promise<OrderView & { readonly history: readonly HistoryView[] }> {
+    let last: unknown;
+    return waitFor(
+      async () => {
+        const order = await shop.find(orderId);
+        last = order;
+        return order.status === status && order;
+      },
+      {
+        timeoutMs: RECOVERY_MS,
+        intervalMs: 100,
+        describe: () => `order to be ${status}: ${JSON.stringify(last)}\n${app.tail(40)}`,
+      },
+    );
+  }
+
+  /** The rest of the way works too, and every step was taken once. */
+  async function payAndCheck(orderId: string): Promise<void> {
+    await waitFor(async () => (await shop.pay(orderId)).status === 200, { timeoutMs: RECOVERY_MS });
+    const { history } = await reaches(orderId, 'paid');
+    expect(history.map(({ status }) => status)).toEqual(['pending', 'awaiting-payment', 'paid']);
+    await waitFor(
+      async () => {
+        const mine = (await shop.reservations()).filter((reservation) => reservation.orderId === orderId);
+        return mine.length === 1 && mine[0]?.status === 'sold';
+      },
+      { timeoutMs: RECOVERY_MS, describe: 'the reservation to be sold' },
+    );
+    const sold = (await shop.reservations()).filter(({ status }) => status === 'sold');
+    const keyboard = (await shop.stock()).find(({ product }) => product === 'keyboard');
+    expect(keyboard).toMatchObject({ sold: sold.length, reserved: 0 });
+    expect((await shop.messaging()).outbox).toMatchObject({ pending: 0, dead: 0 });
+  }
+
+  beforeEach(async () => {
+    await payAndCheck(await place());
+  });
+
+  it('the broker is stopped before an order is placed: the order is accepted, its event sent when the broker is back', async () => {
+    await broker.stop();
+    const orderId = await place();
+    expect(await shop.find(orderId)).toMatchObject({ status: 'pending' });
+    expect((await shop.messaging()).outbox.pending).toBe(1);
+
+    await broker.start();
+    await reaches(orderId, 'awaiting-payment');
+    await payAndCheck(orderId);
+  });
+
+  it('the application is killed between commit and send: its successor sends', async () => {
+    await broker.kill();
+    const orderId = await place();
+    await app.kill();
+
+    await broker.start();
+    await startApp();
+    await reaches(orderId, 'awaiting-payment');
+    await payAndCheck(orderId);
+  });
+
+  it('the application is killed between send and acknowledgement: sent again, with one effect', async () => {
+    broker.pause();
+    const orderId = await place();
+    await app.kill();
+    broker.resume();
+
+    await startApp();
+    await reaches(orderId, 'awaiting-payment');
+    await payAndCheck(orderId);
+  });
+
+  it('the name server is gone for a while: orders flow on, and a new application starts when it is back', async () => {
+    const nameServer = stack.part('namesrv');
+    await nameServer.stop();
+    const orderId = await place();
+    await reaches(orderId, 'awaiting-payment');
+    await payAndCheck(orderId);
+
+    await nameServer.start();
+    await stack.ready();
+    await app.stop();
+    await startApp();
+    await payAndCheck(await place());
+  });
+});
