@@ -13,7 +13,8 @@ const COPY_DEPENDENCIES = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.
 
 type Progress = (line: string) => void;
 
-export const jarFolder = (release: Release): string => join(cacheFolder(), 'rocketmq', release.version, 'lib');
+export const jarFolder = (release: Release): string =>
+  join(cacheFolder(), 'rocketmq', release.version, 'lib');
 
 export const isCached = (release: Release): boolean => existsSync(jarFolder(release));
 

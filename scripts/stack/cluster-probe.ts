@@ -44,7 +44,11 @@ function decodeReply(received: Buffer): Reply | undefined {
  * One request on a connection of its own, the smallest client there can be. The stack does not use the library's
  * client to find out whether the broker is up: a defect there would look like a broker that never starts.
  */
-async function request(address: string, code: number, extFields: Record<string, string> = {}): Promise<Reply> {
+async function request(
+  address: string,
+  code: number,
+  extFields: Record<string, string> = {},
+): Promise<Reply> {
   const [host = '', port = ''] = address.split(':');
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port: Number(port) }, () => socket.write(encodeRequest(code, extFields)));

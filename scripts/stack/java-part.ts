@@ -87,6 +87,9 @@ export class JavaPart implements StackPart {
   get pid(): number | undefined {
     return this.running ? this.current?.pid : undefined;
   }
+  get wave(): number {
+    return this.plan.wave;
+  }
   /** The process started last, whether it runs or not. */
   get process(): ProcessIdentity | undefined {
     return this.current;
@@ -109,13 +112,7 @@ export class JavaPart implements StackPart {
     this.tied = await spawnTied({
       command: surroundings.java,
       // The JVM expands the asterisk itself; there is no shell that could do it before.
-      args: [
-        ...plan.jvmArguments,
-        '-cp',
-        join(surroundings.jars, '*'),
-        plan.mainClass,
-        ...plan.arguments,
-      ],
+      args: [...plan.jvmArguments, '-cp', join(surroundings.jars, '*'), plan.mainClass, ...plan.arguments],
       cwd: plan.folder,
       env: { ...process.env, ROCKETMQ_HOME: plan.folder, JAVA_TOOL_OPTIONS: '', NAMESRV_ADDR: undefined },
       logFile: this.consoleFile,

@@ -23,7 +23,7 @@ export const RELEASES: readonly Release[] = [
 export const DEFAULT_RELEASE = '5.5.0';
 
 /** @throws StackError for a version that is not in the catalogue. */
-export function findRelease(version: string = process.env.ROCKETMQ_VERSION ?? DEFAULT_RELEASE): Release {
+export function releaseOf(version: string = process.env.ROCKETMQ_VERSION ?? DEFAULT_RELEASE): Release {
   const found = RELEASES.find((release) => release.version === version);
   if (found) return found;
   const known = RELEASES.map((release) => release.version).join(', ');

@@ -8,7 +8,7 @@ import {
   type Config,
 } from './config-files.js';
 import { BROKER_PORT_OFFSETS, type PortBlock } from './ports.js';
-import { findRelease, type Release } from './releases.js';
+import { releaseOf, type Release } from './releases.js';
 import { StackError } from './stack-error.js';
 
 /** What a stack consists of. */
@@ -34,6 +34,8 @@ export interface StackShape {
   readonly brokerConfig?: Config;
   /** @default 1024, in a cluster 512 */
   readonly brokerHeapMb?: number;
+  /** Brokers compile for throughput (G1, all tiers): for measurements. Otherwise for a quick start. @default false */
+  readonly performance?: boolean;
 }
 
 export type PartRole = 'namesrv' | 'broker' | 'proxy';
@@ -51,13 +53,17 @@ export interface PartPlan {
   /** Path -> content. */
   readonly files: Readonly<Record<string, string>>;
   readonly broker?: { readonly brokerName: string; readonly brokerId: number };
+  /**
+   * Parts of the first wave start together: a broker needs several seconds before it looks for its name server. Slaves
+   * and proxy give up, or wait long, when they do not find a master: they come second.
+   */
+  readonly wave: 1 | 2;
 }
 
 export interface StackPlan {
   readonly release: Release;
   readonly nameServer: string;
   readonly endpoints?: string;
-  /** In the order of starting. */
   readonly parts: readonly PartPlan[];
 }
 
@@ -69,6 +75,10 @@ interface BrokerSpec {
 }
 
 const HOST = '127.0.0.1';
+
+/** A third less CPU until a JVM is of use; its peak throughput is lower. */
+const QUICK_START = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'] as const;
+
 const USUAL = { nameServer: 9876, broker: 10_911, proxyGrpc: 8081, proxyRemoting: 8080 } as const;
 
 const nameServerName = (index: number): string => (index === 0 ? 'namesrv' : `namesrv-${index + 1}`);
@@ -85,17 +95,25 @@ function brokerSpecs(shape: StackShape): readonly BrokerSpec[] {
 
 /** @throws StackError for a shape that no release or no port number can have. */
 export function checkShape(shape: StackShape): void {
-  const release = findRelease(shape.release);
+  const release = releaseOf(shape.release);
   if (shape.name !== undefined && !/^[a-z\d][\w.-]{0,60}$/i.test(shape.name)) {
-    throw new StackError(`'${shape.name}' cannot be the name of a stack: use letters, digits, '-', '_' and '.'.`);
+    throw new StackError(
+      `'${shape.name}' cannot be the name of a stack: use letters, digits, '-', '_' and '.'.`,
+    );
   }
   if (shape.proxy && release.line < 5) {
-    throw new StackError(`RocketMQ ${release.version} has no proxy: leave --proxy out, or choose --release 5.5.0.`);
+    throw new StackError(
+      `RocketMQ ${release.version} has no proxy: leave --proxy out, or choose --release 5.5.0.`,
+    );
   }
   if (shape.replication !== undefined && !shape.cluster) {
     throw new StackError('Replication needs a slave: add --cluster, or leave the replication out.');
   }
-  const ports = { nameServerPort: shape.nameServerPort, brokerPort: shape.brokerPort, proxyPort: shape.proxyPort };
+  const ports = {
+    nameServerPort: shape.nameServerPort,
+    brokerPort: shape.brokerPort,
+    proxyPort: shape.proxyPort,
+  };
   for (const [option, port] of Object.entries(ports)) {
     if (port !== undefined && !(Number.isInteger(port) && port > 2 && port < 65_535)) {
       throw new StackError(`${option} must be a port number between 3 and 65534, not ${port}.`);
@@ -125,7 +143,7 @@ export function portBlocks(shape: StackShape): readonly PortBlock[] {
 
 /** Everything that follows from the shape, a folder and the chosen ports. Touches nothing. */
 export function planStack(shape: StackShape, folder: string, ports: readonly number[]): StackPlan {
-  const release = findRelease(shape.release);
+  const release = releaseOf(shape.release);
   const queue = [...ports];
   const next = (): number => queue.shift() ?? 0;
   const nameServers = Array.from({ length: shape.nameServers ?? 1 }, (_, index) =>
@@ -168,10 +186,11 @@ function planNameServer(release: Release, folder: string, name: string, port: nu
     address: `${HOST}:${port}`,
     folder,
     logFile: log.logFile,
-    jvmArguments: ['-Xms64m', '-Xmx256m', '-XX:+UseSerialGC', ...log.jvmArguments],
+    jvmArguments: ['-Xms64m', '-Xmx256m', ...QUICK_START, ...log.jvmArguments],
     mainClass: 'org.apache.rocketmq.namesrv.NamesrvStartup',
     arguments: ['-c', config],
     files: { ...log.files, [config]: renderProperties(nameServerConfig(release, port)) },
+    wave: 1,
   };
 }
 
@@ -209,7 +228,7 @@ function planBroker(input: {
       `-Xmx${heap}m`,
       `-Xmn${heap / 2}m`,
       `-XX:MaxDirectMemorySize=${heap}m`,
-      '-XX:+UseG1GC',
+      ...(shape.performance ? ['-XX:+UseG1GC'] : QUICK_START),
       // The broker counts the disk of the whole machine and would refuse messages when somebody else fills it.
       '-Drocketmq.broker.diskSpaceWarningLevelRatio=0.98',
       '-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.97',
@@ -219,11 +238,12 @@ function planBroker(input: {
     arguments: ['-n', nameServer, '-c', config],
     files: { ...log.files, [config]: renderProperties(properties) },
     broker: { brokerName: spec.brokerName, brokerId: spec.brokerId },
+    wave: spec.role === 'SLAVE' ? 2 : 1,
   };
 }
 
 function planProxy(folder: string, nameServer: string, grpcPort: number, remotingPort: number): PartPlan {
-  const log = logging(findRelease('5.5.0'), folder, 'proxy', '');
+  const log = logging(releaseOf('5.5.0'), folder, 'proxy', '');
   const config = join(folder, 'rmq-proxy.json');
   const json = JSON.stringify(proxyConfig({ nameServer, grpcPort, remotingPort }), null, 2);
   return {
@@ -232,9 +252,16 @@ function planProxy(folder: string, nameServer: string, grpcPort: number, remotin
     address: `${HOST}:${grpcPort}`,
     folder,
     logFile: log.logFile,
-    jvmArguments: ['-Xms256m', '-Xmx512m', '-XX:MaxDirectMemorySize=512m', ...log.jvmArguments],
+    jvmArguments: [
+      '-Xms256m',
+      '-Xmx512m',
+      '-XX:MaxDirectMemorySize=512m',
+      '-XX:+UseSerialGC',
+      ...log.jvmArguments,
+    ],
     mainClass: 'org.apache.rocketmq.proxy.ProxyStartup',
     arguments: ['-n', nameServer, '-pm', 'cluster', '-pc', config],
     files: { ...log.files, [config]: `${json}\n` },
+    wave: 2,
   };
 }

@@ -4,7 +4,7 @@ import type { Config } from './config-files.js';
 import { JavaPart, PortTakenError, type PartSurroundings, type StackPart } from './java-part.js';
 import { choosePorts, portReservations } from './ports.js';
 import { identify } from './process-identity.js';
-import { findRelease } from './releases.js';
+import { releaseOf } from './releases.js';
 import { StackError } from './stack-error.js';
 import { checkShape, planStack, portBlocks, type StackPlan, type StackShape } from './stack-plan.js';
 import { forgetState, isInUse, loadState, saveState, stackFolder, sweepAbandoned } from './stack-state.js';
@@ -114,15 +114,15 @@ class LocalStack implements Stack {
 
   async start(signal: AbortSignal | undefined): Promise<void> {
     const begin = performance.now();
-    const report = (parts: readonly JavaPart[]): void => {
+    const ready = async (part: JavaPart): Promise<void> => {
+      await part.ready(signal);
       const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-      for (const part of parts) this.surroundings.progress(`${part.name} is ready at ${part.address} (${seconds} s)`);
+      this.surroundings.progress(`${part.name} is ready at ${part.address} (${seconds} s)`);
     };
-    for (const role of ['namesrv', 'broker', 'proxy'] as const) {
-      const parts = this.parts.filter((part) => part.role === role);
+    for (const wave of [1, 2]) {
+      const parts = this.parts.filter((part) => part.wave === wave);
       for (const part of parts) await part.launch();
-      await Promise.all(parts.map((part) => part.ready(signal)));
-      report(parts);
+      await Promise.all(parts.map(ready));
     }
     await this.save({ ready: true });
   }
@@ -175,7 +175,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const name = options.name ?? 'dev';
   await refuseSecond(name);
   await sweepAbandoned();
-  const release = findRelease(options.release);
+  const release = releaseOf(options.release);
   const [java, jars] = await Promise.all([requireJava(), resolveJars(release, progress)]);
   for (let attempt = 1; ; attempt++) {
     options.signal?.throwIfAborted();
@@ -183,7 +183,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const chosen = await choosePorts(portBlocks(options));
     for (const note of chosen.notes) progress(note);
     const plan = planStack(options, stackFolder(name), chosen.ports);
-    const stack = new LocalStack(initialState(name, plan, { java, jars, keepData: options.keepData ?? false }), chosen.all, progress);
+    const stack = new LocalStack(
+      initialState(name, plan, { java, jars, keepData: options.keepData ?? false }),
+      chosen.all,
+      progress,
+    );
     try {
       await stack.start(options.signal);
       return stack;

@@ -42,7 +42,8 @@ export async function requireJava(environment: NodeJS.ProcessEnv = process.env):
     ? join(environment.JAVA_HOME, 'bin', 'java')
     : findOnPath('java', environment);
   const remedy = `Install Java 17 (Debian and Ubuntu: apt-get install openjdk-17-jre-headless), ${USE_EXISTING_CLUSTER}.`;
-  if (java === undefined) throw new StackError(`RocketMQ needs Java, and there is none on the PATH. ${remedy}`);
+  if (java === undefined)
+    throw new StackError(`RocketMQ needs Java, and there is none on the PATH. ${remedy}`);
   let output: string;
   try {
     output = (await run(java, ['-version'], { env: environment, timeout: 20_000 })).stderr;
