@@ -2,6 +2,7 @@ import type { Clock, ClockTimer } from '../clock.js';
 import type { ClientLog } from '../rocketmq-client.js';
 import type { RemotingChannels } from './network/remoting-channels.js';
 import { encodeHeartbeat, type HeartbeatData } from './protocol/heartbeat-data.js';
+import type { RemotingCommand } from './protocol/remoting-command.js';
 import { RequestCode } from './protocol/request-code.js';
 import { ResponseCode } from './protocol/response-code.js';
 import { responseError } from './protocol/response-error.js';
@@ -35,6 +36,8 @@ export class BrokerHeartbeats {
   /** By address: whether the last heartbeat was answered. */
   readonly #reachable = new Map<string, boolean>();
   readonly #versions = new Map<string, number>();
+  /** Heartbeats under way, by address. */
+  readonly #beating = new Map<string, number>();
   readonly #revivals = new Map<string, ClockTimer>();
   readonly #removeListeners: (() => void)[] = [];
   #timer: ClockTimer;
@@ -48,6 +51,7 @@ export class BrokerHeartbeats {
 
   start(): void {
     this.#removeListeners.push(
+      this.#channels.onConnect((address) => this.#onConnect(address)),
       this.#channels.onDisconnect((address) => this.#onDisconnect(address)),
       this.#routes.onChange(() => this.#greetNewBrokers()),
     );
@@ -67,14 +71,16 @@ export class BrokerHeartbeats {
     return this.#reachable;
   }
 
+  knownBrokerVersion(address: string): number | undefined {
+    return this.#versions.get(address);
+  }
+
   /**
    * The version a broker runs, as an ordinal of Java's `MQVersion.Version`.
    * @throws RocketMQError when the broker cannot be reached
    */
   async brokerVersion(address: string): Promise<number> {
-    const known = this.#versions.get(address);
-    if (known !== undefined) return known;
-    return this.#request(address);
+    return this.#versions.get(address) ?? this.#request(address);
   }
 
   /** Where heartbeats go: masters, and slaves as well while there are consumers. */
@@ -132,11 +138,18 @@ export class BrokerHeartbeats {
   }
 
   async #request(address: string): Promise<number> {
-    const response = await this.#channels.invoke(
-      address,
-      { code: RequestCode.HEART_BEAT, body: encodeHeartbeat(this.#options.data()) },
-      { timeoutMs: this.#options.requestTimeoutMs },
-    );
+    const request = { code: RequestCode.HEART_BEAT, body: encodeHeartbeat(this.#options.data()) };
+    const timeoutMs = this.#options.requestTimeoutMs;
+    const underWay = this.#beating.get(address) ?? 0;
+    this.#beating.set(address, underWay + 1);
+    let response: RemotingCommand;
+    try {
+      response = await this.#channels.invoke(address, request, { timeoutMs });
+    } finally {
+      const left = (this.#beating.get(address) ?? 1) - 1;
+      if (left > 0) this.#beating.set(address, left);
+      else this.#beating.delete(address);
+    }
     if (response.code !== ResponseCode.SUCCESS) {
       throw responseError('The heartbeat', response, address);
     }
@@ -171,6 +184,12 @@ export class BrokerHeartbeats {
     for (const address of addresses) {
       if (!this.#reachable.has(address)) void this.#beatOne(address);
     }
+  }
+
+  /** A broker knows a client by its connection: each new one needs a heartbeat of its own. */
+  #onConnect(address: string): void {
+    if (this.#beating.has(address) || !this.#addresses().includes(address)) return;
+    void this.#beatOne(address);
   }
 
   #onDisconnect(address: string): void {

@@ -142,6 +142,11 @@ export class ClientInstance {
     return this.#heartbeats.beat();
   }
 
+  /** As far as a heartbeat has told. */
+  knownBrokerVersion(address: string): number | undefined {
+    return this.#heartbeats.knownBrokerVersion(address);
+  }
+
   /** @see BrokerHeartbeats.brokerVersion */
   brokerVersion(address: string): Promise<number> {
     return this.#heartbeats.brokerVersion(address);

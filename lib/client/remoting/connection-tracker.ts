@@ -54,7 +54,11 @@ export class ConnectionTracker {
       try {
         listener(state);
       } catch (error) {
-        this.#log('error', `A listener for the connection state failed at "${state}". Fix the listener.`, error);
+        this.#log(
+          'error',
+          `A listener for the connection state failed at "${state}". Fix the listener.`,
+          error,
+        );
       }
     }
   }

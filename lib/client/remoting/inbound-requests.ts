@@ -2,12 +2,12 @@ import type { ClientLog } from '../rocketmq-client.js';
 import type { ProducerMember } from './producer-member.js';
 import type { ConsumerMember, QueueOffset } from './consumer-member.js';
 import type { RemotingChannels } from './network/remoting-channels.js';
-import { parseQueueMap } from './protocol/lenient-json.js';
 import { decodeMessages } from './protocol/message-decoder.js';
 import { PropertyName } from './protocol/property-name.js';
 import type { RemotingCommand, RemotingResponse } from './protocol/remoting-command.js';
 import { RequestCode } from './protocol/request-code.js';
 import { ResponseCode } from './protocol/response-code.js';
+import { encodeQueueTable, parseQueueTable } from './queue-table.js';
 
 export interface ClientMembers {
   readonly producers: ReadonlyMap<string, ProducerMember>;
@@ -37,7 +37,9 @@ export function answerBrokerRequests(channels: RemotingChannels, members: Client
 
   channels.onRequest(RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT, ({ fields }) => {
     const offsets = consumers.get(fields['group'] ?? '')?.offsetsStatus?.(fields['topic'] ?? '');
-    return offsets ? { code: ResponseCode.SUCCESS, body: encodeOffsetTable(offsets) } : notHere(fields['group']);
+    return offsets
+      ? { code: ResponseCode.SUCCESS, body: encodeOffsetTable(offsets) }
+      : notHere(fields['group']);
   });
 
   channels.onRequest(RequestCode.GET_CONSUMER_RUNNING_INFO, ({ fields }) => {
@@ -63,24 +65,29 @@ function passOnCheck({ producers, log }: ClientMembers, command: RemotingCommand
   const producer = producers.get(group);
   if (!producer) {
     // Starting or stopping: the broker asks again, this client or another one of the group.
-    log('debug', `Broker ${address} asked about a half message of group "${group}", which has no producer here.`);
+    log(
+      'debug',
+      `Broker ${address} asked about a half message of group "${group}", which has no producer here.`,
+    );
     return;
   }
   producer.onCheck({ command, stored, address });
 }
 
+/** (Java: `ResetOffsetBody`.) */
 function parseOffsetTable(body: Buffer): QueueOffset[] {
-  return parseQueueMap(body, 'offsetTable').map(({ queue, value }) => ({ queue, offset: Number(value) }));
+  return parseQueueTable(body, 'offsetTable').map(({ queue, value }) => ({ queue, offset: Number(value) }));
 }
 
-/** Java writes maps with queues as keys in this form, which is not JSON. (Java: `GetConsumerStatusBody`.) */
+/** (Java: `GetConsumerStatusBody`.) */
 function encodeOffsetTable(offsets: readonly QueueOffset[]): Buffer {
-  const entries = offsets.map(({ queue: { topic, brokerName, queueId }, offset }) => {
-    return `${JSON.stringify({ brokerName, queueId, topic })}:${offset}`;
-  });
-  return Buffer.from(`{"consumerTable":{},"messageQueueTable":{${entries.join(',')}}}`);
+  const table = encodeQueueTable(offsets.map(({ queue, offset }) => [queue, offset] as const));
+  return Buffer.from(`{"consumerTable":{},"messageQueueTable":${table}}`);
 }
 
 function notHere(group: string | undefined): RemotingResponse {
-  return { code: ResponseCode.SYSTEM_ERROR, remark: `The consumer group <${group ?? ''}> is not in this client` };
+  return {
+    code: ResponseCode.SYSTEM_ERROR,
+    remark: `The consumer group <${group ?? ''}> is not in this client`,
+  };
 }
