@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { cacheFolder } from './folders.js';
 import { readLock, verifyFolder } from './lock-file.js';
 import type { Release } from './releases.js';
-import { StackError } from './stack-error.js';
+import { MissingToolError, StackError } from './stack-error.js';
 import { spawnTied } from './tied-process.js';
 import { findOnPath, USE_EXISTING_CLUSTER } from './tools.js';
 
@@ -45,10 +45,14 @@ export async function resolveJars(release: Release, progress: Progress = () => {
 }
 
 /** Fills the cache. The folder appears complete or not at all, however many do this at the same time. */
-export async function download(release: Release, progress: Progress = () => {}): Promise<string> {
+export async function download(
+  release: Release,
+  progress: Progress = () => {},
+  options: { readonly fresh?: boolean } = {},
+): Promise<string> {
   const command = findOnPath('mvn');
   if (command === undefined) {
-    throw new StackError(
+    throw new MissingToolError(
       `RocketMQ ${release.version} is not in the cache (${jarFolder(release)}), and Maven, which downloads it, is not ` +
         `on the PATH. Install it (Debian and Ubuntu: apt-get install maven), ${USE_EXISTING_CLUSTER}.`,
     );
@@ -68,6 +72,7 @@ export async function download(release: Release, progress: Progress = () => {}):
     });
     const code = await maven.exited;
     if (code !== 0) throw await mavenFailed(release, logFile, code);
+    if (options.fresh) await rm(jarFolder(release), { recursive: true, force: true });
     try {
       await rename(join(work, 'lib'), jarFolder(release));
     } catch (error) {

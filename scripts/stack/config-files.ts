@@ -120,7 +120,7 @@ export function proxyConfig(input: ProxyConfigInput): Config {
   };
 }
 
-/** These repeat themselves every few seconds at level INFO. */
+/** These repeat themselves every few seconds, some at level WARN. */
 const CHATTY_LOGGERS = [
   'RocketmqColdCtr',
   'RocketmqLite',
@@ -151,7 +151,7 @@ export function logbackConfig(logFile: string): string {
       <pattern>%d{HH:mm:ss.SSS} %-5p %c{0} [%t] %m%n</pattern>
     </encoder>
   </appender>
-${CHATTY_LOGGERS.map((name) => `  <logger name="${name}" level="WARN"/>\n`).join('')}  <root level="INFO">
+${CHATTY_LOGGERS.map((name) => `  <logger name="${name}" level="ERROR"/>\n`).join('')}  <root level="INFO">
     <appender-ref ref="FILE"/>
   </root>
 </configuration>

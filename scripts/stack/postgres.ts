@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chown, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { chown, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,7 +13,7 @@ import {
   type OperatingSystemUser,
   type PostgresBinaries,
 } from './postgres-binaries.js';
-import { isAlive, signalProcess, waitForExit, type ProcessIdentity } from './process-identity.js';
+import { identify, isAlive, signalProcess, waitForExit, type ProcessIdentity } from './process-identity.js';
 import { StackError } from './stack-error.js';
 import { spawnTied } from './tied-process.js';
 
@@ -45,6 +45,8 @@ export interface Postgres {
 const USUAL_PORT = 54_329;
 const USER = 'postgres';
 const LIMIT = 30_000;
+/** In the folder of a throw-away server: whose it is. */
+const OWNER_FILE = 'owner.json';
 
 /** A commit survives the death of the process (not of the machine): no fsync, but nothing asynchronous either. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -99,6 +101,8 @@ class LocalPostgres implements Postgres {
     await mkdir(this.folder, { recursive: true, mode: 0o755 });
     const { uid, gid } = this.user;
     if (uid !== undefined && gid !== undefined) await chown(this.folder, uid, gid);
+    if (!this.persistent)
+      await writeFile(join(this.folder, OWNER_FILE), JSON.stringify(identify(process.pid)));
     if (await exists(join(this.cluster, 'PG_VERSION'))) return;
     const initdb = await spawnTied({
       command: this.binaries.initdb,
@@ -222,8 +226,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
   const chosen = await choosePorts([{ owner: 'PostgreSQL', preferred: USUAL_PORT, fixed: options.port }]);
   for (const note of chosen.notes) options.onProgress?.(note);
-  if (!options.persistent) await rm(folder, { recursive: true, force: true });
   await mkdir(dirname(folder), { recursive: true });
+  await sweepAbandoned(dirname(folder));
+  if (!options.persistent) await rm(folder, { recursive: true, force: true });
   const postgres = new LocalPostgres(
     chosen.ports[0] ?? 0,
     folder,
@@ -238,6 +243,16 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   } catch (error) {
     await postgres.stop();
     throw error;
+  }
+}
+
+/** Removes what throw-away servers left behind whose owner died without a stop. */
+async function sweepAbandoned(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const folder = join(parent, name);
+    const content = await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => undefined);
+    if (content === undefined || isAlive(JSON.parse(content) as ProcessIdentity)) continue;
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

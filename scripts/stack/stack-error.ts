@@ -2,3 +2,6 @@
 export class StackError extends Error {
   override readonly name = 'StackError';
 }
+
+/** Something must be installed first. */
+export class MissingToolError extends StackError {}

@@ -48,9 +48,9 @@ export function livingParts(state: StackState): string[] {
     .map(([name]) => name);
 }
 
-/** In use: a part of it runs, or somebody is about to start one. */
+/** In use: a part of it runs, or whoever started it is there and may start one again. */
 export function isInUse(state: StackState): boolean {
-  return livingParts(state).length > 0 || (!state.ready && isAlive(state.owner));
+  return isAlive(state.owner) || livingParts(state).length > 0;
 }
 
 export async function forgetState(name: string): Promise<void> {

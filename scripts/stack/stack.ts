@@ -1,15 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { resolveJars } from './artifacts.js';
 import type { Config } from './config-files.js';
+import { isForDocker, startDockerStack } from './docker-stack.js';
 import { JavaPart, PortTakenError, type PartSurroundings, type StackPart } from './java-part.js';
 import { choosePorts, portReservations } from './ports.js';
 import { identify } from './process-identity.js';
 import { releaseOf } from './releases.js';
-import { StackError } from './stack-error.js';
+import { MissingToolError, StackError } from './stack-error.js';
 import { checkShape, planStack, portBlocks, type StackPlan, type StackShape } from './stack-plan.js';
 import { forgetState, isInUse, loadState, saveState, stackFolder, sweepAbandoned } from './stack-state.js';
 import type { StackState } from './stack-state.js';
-import { requireJava } from './tools.js';
+import { isDockerUsable, requireJava } from './tools.js';
 
 export type { Config, StackPart };
 export { StackError };
@@ -20,6 +21,8 @@ export interface StackOptions extends StackShape {
    * Otherwise everything is thrown away. @default false
    */
   readonly keepData?: boolean;
+  /** With `docker-compose.yml`. @default only when Java or Maven are missing and a Docker engine answers */
+  readonly docker?: boolean;
   /** What a person who waits would like to read. */
   readonly onProgress?: (line: string) => void;
   /** Stops the start: what was started is stopped, the promise rejects. */
@@ -132,18 +135,23 @@ class LocalStack implements Stack {
   }
 
   stop(options: { readonly keepData?: boolean } = {}): Promise<void> {
-    this.stopping ??= this.stopNow(options.keepData ?? this.state.keepData);
+    const keepData = options.keepData ?? this.state.keepData;
+    this.stopping ??= this.stopNow(keepData ? ORDERLY_GRACE : THROW_AWAY_GRACE, keepData);
     return this.stopping;
   }
 
-  private async stopNow(keepData: boolean): Promise<void> {
-    const grace = keepData ? ORDERLY_GRACE : THROW_AWAY_GRACE;
+  /** What never was of use to anybody needs no orderly stop; its logs are worth keeping. */
+  async abandon(): Promise<void> {
+    await this.stopNow(0, true);
+  }
+
+  private async stopNow(grace: number, keepFolder: boolean): Promise<void> {
     for (const role of ['proxy', 'broker', 'namesrv'] as const) {
       await Promise.all(this.parts.filter((part) => part.role === role).map((part) => part.end(grace)));
     }
     await this.saving;
     portReservations.release(this.reservedPorts);
-    if (keepData) await forgetState(this.name);
+    if (keepFolder) await forgetState(this.name);
     else await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -175,8 +183,17 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const name = options.name ?? 'dev';
   await refuseSecond(name);
   await sweepAbandoned();
+  if (options.docker) return startDockerStack(options, progress);
   const release = releaseOf(options.release);
-  const [java, jars] = await Promise.all([requireJava(), resolveJars(release, progress)]);
+  let java: string;
+  let jars: string;
+  try {
+    [java, jars] = await Promise.all([requireJava(), resolveJars(release, progress)]);
+  } catch (error) {
+    if (!(error instanceof MissingToolError && isForDocker(options) && (await isDockerUsable()))) throw error;
+    progress(`${error.message.split('. ')[0]}; Docker answers`);
+    return startDockerStack(options, progress);
+  }
   for (let attempt = 1; ; attempt++) {
     options.signal?.throwIfAborted();
     if (!options.keepData) await rm(stackFolder(name), { recursive: true, force: true });
@@ -192,7 +209,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       await stack.start(options.signal);
       return stack;
     } catch (error) {
-      await stack.stop({ keepData: true });
+      await stack.abandon();
       if (!(error instanceof PortTakenError) || attempt === PORT_ATTEMPTS) throw error;
       progress('a port was taken in the meantime, trying others');
     }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { StackError } from './stack-error.js';
+import { MissingToolError } from './stack-error.js';
 
 const run = promisify(execFile);
 
@@ -43,19 +43,21 @@ export async function requireJava(environment: NodeJS.ProcessEnv = process.env):
     : findOnPath('java', environment);
   const remedy = `Install Java 17 (Debian and Ubuntu: apt-get install openjdk-17-jre-headless), ${USE_EXISTING_CLUSTER}.`;
   if (java === undefined)
-    throw new StackError(`RocketMQ needs Java, and there is none on the PATH. ${remedy}`);
+    throw new MissingToolError(`RocketMQ needs Java, and there is none on the PATH. ${remedy}`);
   let output: string;
   try {
     output = (await run(java, ['-version'], { env: environment, timeout: 20_000 })).stderr;
   } catch (cause) {
-    throw new StackError(`${java} -version failed: ${String((cause as Error).message).trim()}. ${remedy}`, {
+    throw new MissingToolError(`${java} -version failed: ${(cause as Error).message.trim()}. ${remedy}`, {
       cause,
     });
   }
   const major = parseJavaMajor(output);
   if (major === undefined || major < MINIMUM_JAVA) {
     const found = output.split('\n')[0]?.trim() ?? '';
-    throw new StackError(`RocketMQ needs Java ${MINIMUM_JAVA} or newer, ${java} is: ${found}. ${remedy}`);
+    throw new MissingToolError(
+      `RocketMQ needs Java ${MINIMUM_JAVA} or newer, ${java} is: ${found}. ${remedy}`,
+    );
   }
   return java;
 }
