@@ -1,0 +1,228 @@
+import type { ReceivedMessage } from '../../../message/message.js';
+import { RocketMQError } from '../../../message/rocketmq-error.js';
+import { BrokerError } from '../../broker-error.js';
+import { pause } from '../../clock.js';
+import type { ClientInstance } from '../client-instance.js';
+import { toReceivedMessage } from '../protocol/received-message.js';
+import { ResponseCode } from '../protocol/response-code.js';
+import type { StoredMessage, UndecodableMessage } from '../protocol/stored-message.js';
+import type { SubscriptionData } from '../protocol/subscription-data.js';
+import type { ConsumerReports } from './consumer-reports.js';
+import type { FlowControl } from './flow-control.js';
+import type { ProcessQueue } from './process-queue.js';
+import type { PullRequests, PullResult } from './pull-requests.js';
+import { passesTagFilter, type SubscriptionTable } from './subscription-table.js';
+
+/** Source: DefaultMQPushConsumerImpl.PULL_TIME_DELAY_MILLS_WHEN_BROKER_FLOW_CONTROL. */
+const FLOW_CONTROL_DELAY_MS = 20;
+/** A broker that has nothing, does not hold the pull and says so at once must not be asked in a tight loop. */
+const TOO_SOON_MS = 20;
+/** The broker needs a heartbeat with the subscription, or is not there: soon again. */
+const RETRY_DELAY_MS = 1_000;
+/** Source: DefaultMQPushConsumerImpl.pullTimeDelayMillsWhenException. */
+const EXCEPTION_DELAY_MS = 3_000;
+
+export interface PullOptions {
+  readonly batchSize: number;
+  readonly longPollingMs: number;
+  /** Offsets are the broker's: commit with every pull. */
+  readonly commitWithPull: boolean;
+  /** Messages came in. */
+  readonly onMessages: (processQueue: ProcessQueue) => void;
+  /** The queue has to begin anew at another offset. */
+  readonly onReset: (processQueue: ProcessQueue, offset: number) => void;
+  /**
+   * A message cannot be read. Resolves when it may be stepped over; rejects when it was not possible to put it
+   * aside, which is tried again.
+   */
+  readonly onUndecodable: (processQueue: ProcessQueue, message: UndecodableMessage) => Promise<void>;
+}
+
+/** Stands for the pull under way, so that it can be cut short. */
+interface PullTask {
+  stopped: boolean;
+  current: AbortController;
+}
+
+/**
+ * Keeps one pull open per queue, one after the other, and puts what comes into the process queue.
+ * (Java: `PullMessageService`, `DefaultMQPushConsumerImpl.pullMessage`.)
+ */
+export class PullMessageService {
+  readonly #instance: ClientInstance;
+  readonly #requests: PullRequests;
+  readonly #subscriptions: SubscriptionTable;
+  readonly #flow: FlowControl;
+  readonly #reports: ConsumerReports;
+  readonly #options: PullOptions;
+  readonly #tasks = new Map<ProcessQueue, PullTask>();
+
+  constructor(
+    instance: ClientInstance,
+    requests: PullRequests,
+    subscriptions: SubscriptionTable,
+    flow: FlowControl,
+    reports: ConsumerReports,
+    options: PullOptions,
+  ) {
+    this.#instance = instance;
+    this.#requests = requests;
+    this.#subscriptions = subscriptions;
+    this.#flow = flow;
+    this.#reports = reports;
+    this.#options = options;
+  }
+
+  start(processQueue: ProcessQueue): void {
+    const task: PullTask = { stopped: false, current: new AbortController() };
+    this.#tasks.set(processQueue, task);
+    void this.#run(processQueue, task);
+  }
+
+  stop(processQueue: ProcessQueue): void {
+    const task = this.#tasks.get(processQueue);
+    if (!task) return;
+    this.#tasks.delete(processQueue);
+    task.stopped = true;
+    task.current.abort();
+    this.#flow.release(processQueue);
+    this.#requests.forget(processQueue.key);
+  }
+
+  stopAll(): void {
+    for (const processQueue of this.#tasks.keys()) this.stop(processQueue);
+  }
+
+  /** Pulls the topic again at once: its subscription changed. */
+  interrupt(topic: string): void {
+    for (const [processQueue, task] of this.#tasks) {
+      if (processQueue.queue.topic === topic) task.current.abort();
+    }
+  }
+
+  /** Never rejects. */
+  async #run(processQueue: ProcessQueue, task: PullTask): Promise<void> {
+    const context = `pulling ${processQueue.key}`;
+    while (!task.stopped) {
+      task.current = new AbortController();
+      const { signal } = task.current;
+      try {
+        const room = this.#flow.room(processQueue);
+        if (room) await room;
+        if (task.stopped) return;
+        const subscription = this.#subscriptions.get(processQueue.queue.topic);
+        if (!subscription) return;
+        const offset = processQueue.nextOffset;
+        const begin = this.#instance.clock.monotonic();
+        const result = await this.#pull(processQueue, subscription, offset, signal);
+        if (task.stopped) return;
+        await this.#receive(processQueue, subscription, offset, result);
+        this.#reports.working(context);
+        const fruitless = result.status === 'nothing' && result.nextOffset <= offset;
+        if (fruitless && this.#instance.clock.monotonic() - begin < TOO_SOON_MS) {
+          await pause(this.#instance.clock, TOO_SOON_MS, signal);
+        }
+      } catch (error) {
+        // Stopped, or interrupted to use a new subscription.
+        if (signal.aborted) continue;
+        this.#reports.failing(context, error);
+        await pause(this.#instance.clock, await this.#delayAfter(error), signal);
+      }
+    }
+  }
+
+  #pull(
+    processQueue: ProcessQueue,
+    subscription: SubscriptionData,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<PullResult> {
+    return this.#requests.pull(processQueue.key, {
+      queue: processQueue.queue,
+      subscription,
+      offset,
+      maxMessages: this.#options.batchSize,
+      suspendMs: this.#options.longPollingMs,
+      commitOffset: this.#options.commitWithPull ? processQueue.committableOffset : undefined,
+      postSubscription: false,
+      signal,
+    });
+  }
+
+  async #receive(
+    processQueue: ProcessQueue,
+    subscription: SubscriptionData,
+    offset: number,
+    result: PullResult,
+  ): Promise<void> {
+    if (result.status === 'found') {
+      await this.#take(processQueue, subscription, offset, result);
+    } else if (result.status === 'nothing') {
+      processQueue.skipTo(result.nextOffset);
+    } else if (offset < result.minOffset && result.nextOffset > offset) {
+      // The broker deleted old messages; those that are here already can still be handled.
+      this.#reports.error(
+        `pulling ${processQueue.key}`,
+        new RocketMQError(
+          'BROKER_REJECTED',
+          `Offset ${offset} is gone, the broker deleted everything below ${result.minOffset}; consuming goes on at ${result.nextOffset}. Keep messages longer (fileReservedTime) or consume faster.`,
+        ),
+      );
+      processQueue.skipTo(result.nextOffset);
+    } else {
+      this.#reports.info(
+        `${processQueue.key} continues at offset ${result.nextOffset} instead of ${offset}.`,
+      );
+      this.#options.onReset(processQueue, result.nextOffset);
+    }
+  }
+
+  async #take(
+    processQueue: ProcessQueue,
+    subscription: SubscriptionData,
+    offset: number,
+    { messages, nextOffset }: Extract<PullResult, { status: 'found' }>,
+  ): Promise<void> {
+    const { brokerName } = processQueue.queue;
+    const wanted: { message: ReceivedMessage; stored: StoredMessage }[] = [];
+    let continueAt = nextOffset;
+    let last = offset - 1;
+    for (const stored of messages) {
+      if (stored.error) {
+        await this.#options.onUndecodable(processQueue, stored);
+        if (processQueue.dropped) return;
+        // Not even its position is known, and with it where the following messages are: one step on.
+        if (stored.queueOffset < 0) continueAt = Math.min(continueAt, Math.max(last, offset) + 1);
+        continue;
+      }
+      last = stored.queueOffset;
+      const message = this.#unwrap(toReceivedMessage(stored, brokerName));
+      if (passesTagFilter(subscription, message)) wanted.push({ message, stored });
+    }
+    if (processQueue.put(wanted, continueAt).length > 0) this.#options.onMessages(processQueue);
+  }
+
+  #unwrap(message: ReceivedMessage): ReceivedMessage {
+    const { namespace } = this.#instance;
+    return namespace.name === undefined ? message : { ...message, topic: namespace.unwrap(message.topic) };
+  }
+
+  async #delayAfter(error: unknown): Promise<number> {
+    if (error instanceof BrokerError) {
+      switch (error.responseCode) {
+        case ResponseCode.FLOW_CONTROL:
+        case ResponseCode.SYSTEM_BUSY:
+          return FLOW_CONTROL_DELAY_MS;
+        case ResponseCode.SUBSCRIPTION_NOT_EXIST:
+        case ResponseCode.SUBSCRIPTION_NOT_LATEST:
+        case ResponseCode.FILTER_DATA_NOT_EXIST:
+        case ResponseCode.FILTER_DATA_NOT_LATEST:
+          await this.#instance.heartbeat();
+          return RETRY_DELAY_MS;
+        default:
+          return EXCEPTION_DELAY_MS;
+      }
+    }
+    return error instanceof RocketMQError && error.retryable ? RETRY_DELAY_MS : EXCEPTION_DELAY_MS;
+  }
+}

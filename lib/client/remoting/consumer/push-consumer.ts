@@ -1,0 +1,333 @@
+import type { MessageQueue } from '../../../message/message.js';
+import { RocketMQError } from '../../../message/rocketmq-error.js';
+import type { ConsumerEvent, PushConsumer, PushConsumerOptions } from '../../push-consumer.js';
+import type { Subscription } from '../../subscription.js';
+import type { ClientInstance } from '../client-instance.js';
+import type { ConsumerMember, QueueOffset } from '../consumer-member.js';
+import { RetryTopicSender } from '../producer/retry-topic-sender.js';
+import type { ConsumerData } from '../protocol/heartbeat-data.js';
+import { AssignedQueues } from './assigned-queues.js';
+import { ConsumeMessageConcurrentlyService } from './consume-message-concurrently-service.js';
+import { ConsumeMessageOrderlyService } from './consume-message-orderly-service.js';
+import type { ConsumeMessageService } from './consume-message-service.js';
+import { ConsumerReports } from './consumer-reports.js';
+import { ConsumerRequests } from './consumer-requests.js';
+import { FlowControl } from './flow-control.js';
+import { LocalFileOffsetStore } from './local-file-offset-store.js';
+import type { OffsetStore } from './offset-store.js';
+import { PauseSwitch } from './pause-switch.js';
+import { Periodic } from './periodic.js';
+import { PullMessageService } from './pull-message-service.js';
+import { PullRequests } from './pull-requests.js';
+import { resolvePushOptions, type ResolvedPushOptions } from './push-consumer-options.js';
+import { queueKey } from './queue-key.js';
+import { QueueLocks } from './queue-locks.js';
+import { Rebalance } from './rebalance.js';
+import { RemoteBrokerOffsetStore } from './remote-broker-offset-store.js';
+import { retryTopicOf } from './retry-topic.js';
+import { SendBack } from './send-back.js';
+import { consumeFromWhere, startOffset } from './start-offset.js';
+import { SubscriptionTable } from './subscription-table.js';
+import { TopicSubscriptions } from './topic-subscriptions.js';
+import { UndecodableMessages } from './undecodable-messages.js';
+
+/** Of {@link PushConsumer.close}. */
+const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
+
+/** @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT` */
+export function createPushConsumer(instance: ClientInstance, options: PushConsumerOptions): PushConsumer {
+  return new RemotingPushConsumer(instance, resolvePushOptions(options));
+}
+
+/** (Java: `DefaultMQPushConsumerImpl`.) */
+class RemotingPushConsumer implements PushConsumer {
+  readonly group: string;
+  readonly #instance: ClientInstance;
+  readonly #options: ResolvedPushOptions;
+  /** As the broker knows it. */
+  readonly #brokerGroup: string;
+  readonly #subscriptions: SubscriptionTable;
+  readonly #topics: TopicSubscriptions;
+  readonly #reports: ConsumerReports;
+  readonly #pauses = new PauseSwitch();
+  readonly #offsets: OffsetStore;
+  readonly #locks: QueueLocks | undefined;
+  readonly #flow: FlowControl;
+  readonly #service: ConsumeMessageService;
+  readonly #pulls: PullMessageService;
+  readonly #assigned: AssignedQueues;
+  readonly #rebalance: Rebalance;
+  readonly #persisting: Periodic;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<{ readonly abandoned: number }> | undefined;
+
+  constructor(instance: ClientInstance, options: ResolvedPushOptions) {
+    const { clock, log, namespace } = instance;
+    this.group = options.group;
+    this.#instance = instance;
+    this.#options = options;
+    this.#brokerGroup = namespace.wrap(options.group);
+    const broadcasting = options.model === 'broadcasting';
+    const orderly = options.mode === 'orderly';
+    const requests = new ConsumerRequests(instance, this.#brokerGroup);
+    this.#reports = new ConsumerReports(options.group, log);
+    this.#subscriptions = new SubscriptionTable(namespace, clock);
+    this.#topics = new TopicSubscriptions(instance, this.#subscriptions, requests);
+    this.#offsets = broadcasting
+      ? new LocalFileOffsetStore(instance, options.group, options.offsetStoreFolder, this.#reports)
+      : new RemoteBrokerOffsetStore(requests);
+    this.#locks =
+      orderly && !broadcasting
+        ? new QueueLocks(requests, clock, this.#reports, (processQueue) => {
+            this.#assigned.lose(processQueue);
+            this.#rebalance.trigger();
+          })
+        : undefined;
+    this.#flow = new FlowControl(
+      {
+        maxMessages: options.maxCachedMessages,
+        maxBytes: options.maxCachedBytes,
+        // One slow message holds up the whole queue anyway.
+        maxSpan: orderly ? Infinity : options.maxOffsetSpan,
+      },
+      () => this.#assigned,
+      ({ queue }) => this.#pauses.isPaused(namespace.unwrap(queue.topic)),
+    );
+    this.#service = this.#createService(requests, broadcasting);
+    const undecodable = new UndecodableMessages(requests, this.#reports, {
+      broadcasting,
+      orderly,
+      maxReconsumeTimes: options.maxReconsumeTimes,
+    });
+    this.#pulls = new PullMessageService(
+      instance,
+      new PullRequests(instance, this.#brokerGroup),
+      this.#subscriptions,
+      this.#flow,
+      this.#reports,
+      {
+        batchSize: options.pullBatchSize,
+        longPollingMs: options.longPollingMs,
+        commitWithPull: !broadcasting,
+        onMessages: (processQueue) => this.#service.submit(processQueue),
+        onReset: (processQueue, offset) => void this.#assigned.reset(processQueue, offset),
+        onUndecodable: (processQueue, message) => undecodable.putAside(processQueue, message),
+      },
+    );
+    this.#assigned = new AssignedQueues({
+      clock,
+      reports: this.#reports,
+      offsets: this.#offsets,
+      locks: this.#locks,
+      service: this.#service,
+      pulls: this.#pulls,
+      startOffset: (queue) => startOffset(queue, options.startFrom, this.#offsets, requests),
+      isSubscribed: (topic) => this.#subscriptions.get(topic) !== undefined,
+      onAssigned: (topic) => this.#announce(topic),
+    });
+    this.#rebalance = new Rebalance(
+      instance,
+      {
+        group: this.#brokerGroup,
+        intervalMs: options.rebalanceIntervalMs,
+        strategy: options.allocateStrategy,
+        broadcasting,
+        topics: () => this.#subscriptions.topics(),
+        assign: (topic, queues) => this.#assigned.assign(topic, queues),
+      },
+      this.#reports,
+    );
+    this.#persisting = new Periodic(clock, options.offsetPersistIntervalMs, () => this.#persist());
+  }
+
+  get inFlight(): number {
+    return this.#service.inFlight;
+  }
+
+  start(): Promise<void> {
+    if (this.#closing) return Promise.reject(this.#closed());
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  pause(topic?: string): void {
+    this.#pauses.pause(topic);
+  }
+
+  resume(topic?: string): void {
+    this.#pauses.resume(topic);
+    for (const processQueue of this.#assigned) this.#service.submit(processQueue);
+    this.#flow.roomMade();
+  }
+
+  async subscribe(subscription: Subscription): Promise<void> {
+    if (this.#closing) throw this.#closed();
+    const data = await this.#topics.add(subscription);
+    if (!this.#starting) return;
+    // Brokers refuse pulls of a subscription they have not heard of.
+    await this.#instance.heartbeat();
+    this.#pulls.interrupt(data.topic);
+    await this.#rebalance.round();
+  }
+
+  async unsubscribe(topic: string): Promise<void> {
+    const removed = this.#topics.remove(topic);
+    if (removed === undefined) return;
+    await this.#assigned.release(removed);
+    if (this.#starting && !this.#closing) await this.#instance.heartbeat();
+  }
+
+  whenAssigned(signal?: AbortSignal): Promise<void> {
+    return untilAborted(this.#rebalance.balanced, signal, this.group);
+  }
+
+  assignment(): readonly string[] {
+    return Array.from(this.#assigned, ({ queue }) => this.#displayName(queue)).sort();
+  }
+
+  onEvent(listener: (event: ConsumerEvent) => void): void {
+    this.#reports.onEvent(listener);
+  }
+
+  close(drainTimeoutMs: number = DEFAULT_DRAIN_TIMEOUT_MS): Promise<{ readonly abandoned: number }> {
+    this.#closing ??= this.#close(drainTimeoutMs);
+    return this.#closing;
+  }
+
+  #createService(requests: ConsumerRequests, broadcasting: boolean): ConsumeMessageService {
+    const { clock } = this.#instance;
+    const options = {
+      group: this.group,
+      batchSize: this.#options.batchSize,
+      concurrency: this.#options.concurrency,
+      consumeTimeoutMs: this.#options.consumeTimeoutMs,
+      suspendMs: this.#options.suspendMs,
+      broadcasting,
+      accept: ({ topic }: { topic: string }): boolean => !this.#pauses.isPaused(topic),
+      onRoom: (): void => {
+        if (this.#flow.holdsBack) this.#flow.roomMade();
+      },
+    };
+    const sendBack = new SendBack(
+      this.#instance,
+      this.#brokerGroup,
+      requests,
+      new RetryTopicSender(this.#instance),
+      this.#options.maxReconsumeTimes,
+    );
+    const { handler } = this.#options;
+    return this.#options.mode === 'orderly'
+      ? new ConsumeMessageOrderlyService(options, handler, clock, this.#reports, sendBack, this.#locks)
+      : new ConsumeMessageConcurrentlyService(options, handler, clock, this.#reports, sendBack);
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#topics.addFirst(this.#options.subscriptions, (topic, error) =>
+        this.#reports.error(`subscribing to ${topic}`, error),
+      );
+      // What members of the group gave back; the broker creates it when it hears of the group.
+      if (this.#options.model === 'clustering') this.#topics.addUnchecked(retryTopicOf(this.#brokerGroup));
+      if (this.#closing) throw this.#closed();
+      this.#instance.registerConsumer(this.#brokerGroup, this.#member());
+      await this.#instance.heartbeat();
+      if (this.#closing) throw this.#closed();
+      this.#rebalance.start();
+      this.#persisting.start();
+    } catch (error) {
+      this.#topics.removeAll();
+      await this.#instance.unregisterConsumer(this.#brokerGroup);
+      this.#starting = undefined;
+      throw error;
+    }
+  }
+
+  #member(): ConsumerMember {
+    return {
+      consumerData: () => this.#consumerData(),
+      rebalanceNow: () => this.#rebalance.trigger(),
+      resetOffsets: (topic, offsets) => this.#resetOffsets(topic, offsets),
+      offsetsStatus: (topic) => this.#assigned.committable().filter(({ queue }) => queue.topic === topic),
+    };
+  }
+
+  #consumerData(): ConsumerData {
+    return {
+      groupName: this.#brokerGroup,
+      consumeType: 'CONSUME_PASSIVELY',
+      messageModel: this.#options.model === 'broadcasting' ? 'BROADCASTING' : 'CLUSTERING',
+      consumeFromWhere: consumeFromWhere(this.#options.startFrom),
+      subscriptionDataSet: this.#subscriptions.all(),
+      unitMode: false,
+    };
+  }
+
+  async #resetOffsets(topic: string, offsets: readonly QueueOffset[]): Promise<void> {
+    const byKey = new Map(offsets.map(({ queue, offset }) => [queueKey(queue), offset]));
+    await Promise.all(
+      Array.from(this.#assigned, async (processQueue) => {
+        const offset = byKey.get(processQueue.key);
+        if (offset === undefined || processQueue.queue.topic !== topic) return;
+        this.#reports.info(`${processQueue.key} is reset to offset ${offset} by an operator.`);
+        await this.#assigned.reset(processQueue, offset);
+      }),
+    );
+  }
+
+  async #persist(): Promise<void> {
+    const context = 'storing offsets';
+    try {
+      await this.#offsets.persist(this.#assigned.committable());
+      this.#reports.working(context);
+    } catch (error) {
+      this.#reports.failing(context, error);
+    }
+  }
+
+  async #close(drainTimeoutMs: number): Promise<{ readonly abandoned: number }> {
+    const starting = this.#starting;
+    const stopped = this.#rebalance.stop();
+    this.#persisting.close();
+    this.#pulls.stopAll();
+    const abandoned = await this.#service.drain(drainTimeoutMs);
+    await this.#assigned.close();
+    await this.#offsets.close();
+    await starting?.catch(() => undefined);
+    await this.#instance.unregisterConsumer(this.#brokerGroup);
+    this.#topics.removeAll();
+    await stopped;
+    return { abandoned };
+  }
+
+  #announce(topic: string): void {
+    if (this.#closing) return;
+    const queues = Array.from(this.#assigned, ({ queue }) => queue).filter((queue) => queue.topic === topic);
+    const names = queues.map((queue) => this.#displayName(queue)).sort();
+    this.#reports.emit({ type: 'assigned', topic: this.#instance.namespace.unwrap(topic), queues: names });
+  }
+
+  #displayName(queue: MessageQueue): string {
+    return queueKey({ ...queue, topic: this.#instance.namespace.unwrap(queue.topic) });
+  }
+
+  #closed(): RocketMQError {
+    return new RocketMQError('CLOSED', `The consumer of group "${this.group}" is closed. Create a new one.`);
+  }
+}
+
+function untilAborted(promise: Promise<void>, signal: AbortSignal | undefined, group: string): Promise<void> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void =>
+      reject(
+        new RocketMQError(
+          'ABORTED',
+          `Group "${group}" did not get its queues before the caller stopped waiting. See its error events for the reason.`,
+          { cause: signal.reason },
+        ),
+      );
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,156 @@
+import type { MessageQueue } from '../../../message/message.js';
+import { RocketMQError } from '../../../message/rocketmq-error.js';
+import type { AllocateStrategy } from '../../allocate-strategy.js';
+import { pause } from '../../clock.js';
+import type { ClientInstance } from '../client-instance.js';
+import type { ConsumerReports } from './consumer-reports.js';
+import { isRetryTopic } from './retry-topic.js';
+
+/** While not every queue could be taken over. Source: RebalanceService.minInterval. */
+const UNBALANCED_INTERVAL_MS = 1_000;
+/** Between two rounds, however often brokers call for one. */
+const MIN_INTERVAL_MS = 100;
+
+export interface RebalanceOptions {
+  /** As the broker knows it. */
+  readonly group: string;
+  readonly intervalMs: number;
+  readonly strategy: AllocateStrategy;
+  /** Every member gets every queue. */
+  readonly broadcasting: boolean;
+  /** Names at the broker of what is subscribed now. */
+  readonly topics: () => readonly string[];
+  /**
+   * Makes these the queues this member has of the topic. Resolves with whether it has them all.
+   * Never rejects.
+   */
+  readonly assign: (topic: string, queues: readonly MessageQueue[]) => Promise<boolean>;
+}
+
+/**
+ * Shares out the queues of each topic among the members of the group: every member computes the same shares from
+ * the same lists. Again at an interval, when a broker says that members came or went, and when a route changed.
+ * (Java: `RebalanceService`, `RebalanceImpl`.)
+ */
+export class Rebalance {
+  readonly #instance: ClientInstance;
+  readonly #options: RebalanceOptions;
+  readonly #reports: ConsumerReports;
+  readonly #stop = new AbortController();
+  #wake = new AbortController();
+  #running: Promise<void> | undefined;
+  #waiters: (() => void)[] = [];
+  #settleBalanced: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  #removeListener: (() => void) | undefined;
+  /** Resolves after the first round in which this member got its share of every topic. */
+  readonly balanced: Promise<void>;
+
+  constructor(instance: ClientInstance, options: RebalanceOptions, reports: ConsumerReports) {
+    this.#instance = instance;
+    this.#options = options;
+    this.#reports = reports;
+    this.balanced = new Promise((resolve, reject) => (this.#settleBalanced = { resolve, reject }));
+    // Not everybody waits for it.
+    this.balanced.catch(() => undefined);
+  }
+
+  start(): void {
+    this.#removeListener = this.#instance.routes.onChange((topic) => {
+      if (this.#options.topics().includes(topic)) this.trigger();
+    });
+    this.#running = this.#loop();
+  }
+
+  /** Begins a round soon. */
+  trigger(): void {
+    this.#wake.abort();
+  }
+
+  /** Resolves when a round that begins from now on is over. */
+  round(): Promise<void> {
+    if (this.#stop.signal.aborted || this.#running === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
+      this.trigger();
+    });
+  }
+
+  /** Resolves when no round runs any more. */
+  async stop(): Promise<void> {
+    this.#removeListener?.();
+    this.#stop.abort();
+    this.#wake.abort();
+    this.#settleBalanced?.reject(
+      new RocketMQError(
+        'CLOSED',
+        `The consumer of group "${this.#options.group}" was closed. Create a new one.`,
+      ),
+    );
+    await this.#running;
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#wake = new AbortController();
+      const waiters = this.#waiters.splice(0);
+      const balanced = await this.#round();
+      if (balanced) this.#settleBalanced?.resolve();
+      for (const resolve of waiters) resolve();
+      await pause(this.#instance.clock, MIN_INTERVAL_MS, this.#stop.signal);
+      if (this.#wake.signal.aborted) continue;
+      const interval = balanced ? this.#options.intervalMs : UNBALANCED_INTERVAL_MS;
+      await pause(this.#instance.clock, Math.max(interval - MIN_INTERVAL_MS, 0), this.#wake.signal);
+    }
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+
+  async #round(): Promise<boolean> {
+    const results = await Promise.all(this.#options.topics().map((topic) => this.#rebalanceTopic(topic)));
+    return results.every(Boolean);
+  }
+
+  /** Never rejects. */
+  async #rebalanceTopic(topic: string): Promise<boolean> {
+    const context = `sharing out the queues of ${topic}`;
+    try {
+      const share = await this.#share(topic);
+      if (share === undefined || this.#stop.signal.aborted) return false;
+      const complete = await this.#options.assign(topic, share);
+      this.#reports.working(context);
+      return complete;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return false;
+      // The broker creates the retry topic when it hears of the group; until then there is nothing to retry.
+      if (isRetryTopic(topic) && error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND') {
+        this.#reports.debug(`The retry topic does not exist yet.`);
+      } else {
+        this.#reports.failing(context, error);
+      }
+      return false;
+    }
+  }
+
+  /** Undefined when it cannot be told now: everything stays as it is. */
+  async #share(topic: string): Promise<readonly MessageQueue[] | undefined> {
+    const queues = [...(await this.#instance.routes.subscribeQueues(topic))].sort(compareQueues);
+    if (queues.length === 0) return undefined;
+    if (this.#options.broadcasting) return queues;
+    const { group, strategy } = this.#options;
+    const { clientId } = this.#instance;
+    const members = [...(await this.#instance.consumerIds(group, topic))].sort();
+    if (!members.includes(clientId)) {
+      // A broker that has just started knows nobody until the next heartbeats.
+      await this.#instance.heartbeat();
+      if (members.length === 0) return undefined;
+      await this.#options.assign(topic, []);
+      return undefined;
+    }
+    return strategy.allocate(group, clientId, queues, members);
+  }
+}
+
+/** (Java: `MessageQueue.compareTo`.) */
+function compareQueues(a: MessageQueue, b: MessageQueue): number {
+  if (a.brokerName !== b.brokerName) return a.brokerName < b.brokerName ? -1 : 1;
+  return a.queueId - b.queueId;
+}

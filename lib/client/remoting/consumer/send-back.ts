@@ -1,0 +1,87 @@
+import { RocketMQError } from '../../../message/rocketmq-error.js';
+import type { ClientInstance } from '../client-instance.js';
+import type { RetryTopicSender } from '../producer/retry-topic-sender.js';
+import { scheduledLevel, BY_SCHEDULE, TO_DEAD_LETTERS } from './delay-level.js';
+import type { ConsumerRequests } from './consumer-requests.js';
+import type { HeldMessage } from './process-queue.js';
+
+/**
+ * Gives a message back to the broker: for another delivery later, or as a dead letter. First the broker that stored
+ * it, which copies it by its offset; when that fails, as a new message to the retry topic, on any broker.
+ * (Java: `DefaultMQPushConsumerImpl.sendMessageBack`.)
+ */
+export class SendBack {
+  readonly #instance: ClientInstance;
+  readonly #group: string;
+  readonly #requests: ConsumerRequests;
+  readonly #retryTopic: Pick<RetryTopicSender, 'send'>;
+  readonly #maxReconsumeTimes: number;
+
+  /**
+   * @param group as the broker knows it
+   * @param maxReconsumeTimes deliveries after the first before a message is dead
+   */
+  constructor(
+    instance: ClientInstance,
+    group: string,
+    requests: ConsumerRequests,
+    retryTopic: Pick<RetryTopicSender, 'send'>,
+    maxReconsumeTimes: number,
+  ) {
+    this.#instance = instance;
+    this.#group = group;
+    this.#requests = requests;
+    this.#retryTopic = retryTopic;
+    this.#maxReconsumeTimes = maxReconsumeTimes;
+  }
+
+  /** Whether a retry of this delivery is one too many, so that the broker moves the message to the dead letters. */
+  isLastAttempt({ message }: HeldMessage): boolean {
+    return message.attempt > this.#maxReconsumeTimes;
+  }
+
+  /**
+   * @param delayLevel {@link BY_SCHEDULE}, {@link TO_DEAD_LETTERS}, or 1 to 18
+   * @throws RocketMQError when no broker took it
+   */
+  async send(held: HeldMessage, delayLevel: number): Promise<void> {
+    const { message, stored } = held;
+    const dead = delayLevel === TO_DEAD_LETTERS || this.isLastAttempt(held);
+    try {
+      await this.#requests.sendBack(message.brokerName, stored, {
+        delayLevel: dead ? TO_DEAD_LETTERS : delayLevel,
+        maxReconsumeTimes: this.#maxReconsumeTimes,
+      });
+    } catch (error) {
+      await this.#sendToRetryTopic(held, delayLevel, dead, error);
+    }
+  }
+
+  async #sendToRetryTopic(
+    { message, stored }: HeldMessage,
+    delayLevel: number,
+    dead: boolean,
+    sendBackError: unknown,
+  ): Promise<void> {
+    // Local retries count too.
+    const reconsumeTimes = message.attempt - 1;
+    try {
+      await this.#retryTopic.send(
+        this.#group,
+        { ...stored, reconsumeTimes },
+        {
+          delayLevel: delayLevel === BY_SCHEDULE || dead ? scheduledLevel(reconsumeTimes) : delayLevel,
+          // The broker moves a message to the dead letters when it was redelivered more often than this.
+          maxReconsumeTimes: dead ? 0 : this.#maxReconsumeTimes,
+          timeoutMs: this.#instance.requestTimeoutMs,
+        },
+      );
+    } catch (error) {
+      throw new RocketMQError(
+        'CONNECTION_FAILED',
+        `Message ${message.messageId} of "${message.topic}" could not be given back to a broker. It stays here and is handled again shortly; check the brokers.`,
+        { retryable: true, cause: new AggregateError([sendBackError, error], 'Send-back and retry topic') },
+      );
+    }
+  }
+}
