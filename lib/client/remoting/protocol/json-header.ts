@@ -76,8 +76,8 @@ function textFields(value: unknown): Readonly<Record<string, string>> {
     const field = fields[name];
     if (typeof field === 'string') continue;
     if (field === null) delete fields[name];
-    else if (typeof field === 'object') throw new TypeError(`the header field "${name}" is not a text`);
-    else fields[name] = String(field);
+    else if (typeof field === 'number' || typeof field === 'boolean') fields[name] = String(field);
+    else throw new TypeError(`the header field "${name}" is not a text`);
   }
   return fields as Record<string, string>;
 }

@@ -94,23 +94,12 @@ function decodeMessage(bytes: Buffer, start: number, end: number, options: Decod
   const bodyEnd = at + bodyLength;
   if (bodyLength < 0 || bodyEnd > end) throw broken(`its body claims ${bodyLength} bytes`);
   const stored = bytes.subarray(at, bodyEnd);
-  // A CRC of 0 is what stores write that did not compute one.
-  if (bodyCrc !== 0 && (options.checkCrc ?? true) && (crc32(stored) & CRC_MASK) !== bodyCrc) {
-    throw broken('the CRC of its body does not match');
-  }
-  at = bodyEnd;
-  const topicLength = magic === MAGIC_V2 ? bytes.readInt16BE(at) : bytes.readUInt8(at);
-  at += magic === MAGIC_V2 ? 2 : 1;
-  const topicEnd = at + topicLength;
-  const propertiesLength = topicEnd + 2 <= end && topicLength >= 0 ? bytes.readInt16BE(topicEnd) : -1;
-  const propertiesAt = topicEnd + 2;
-  if (propertiesLength < 0 || propertiesAt + propertiesLength > end) {
-    throw broken('its topic or properties run over its end');
-  }
+  if (options.checkCrc ?? true) checkCrc(stored, bodyCrc);
   const inflate =
     (storedFlag & MessageSysFlag.COMPRESSED) !== 0 && (options.decompress ?? true) && bodyLength > 0;
+  const { topic, properties } = readTail(bytes, bodyEnd, end, magic);
   return {
-    topic: bytes.toString('utf8', at, topicEnd),
+    topic,
     queueId,
     flag,
     queueOffset,
@@ -124,12 +113,36 @@ function decodeMessage(bytes: Buffer, start: number, end: number, options: Decod
     preparedTransactionOffset,
     body: inflate ? decompress(stored, storedFlag) : stored,
     bodyCrc,
-    properties:
-      propertiesLength === 0
-        ? {}
-        : decodeProperties(bytes.toString('utf8', propertiesAt, propertiesAt + propertiesLength)),
+    properties,
     storeSize: end - start,
     offsetMessageId: offsetMessageId(bytes, storeHostAt, storeV6 ? 20 : 8, start + 28),
+  };
+}
+
+/** A CRC of 0 is what stores write that did not compute one. */
+function checkCrc(stored: Buffer, bodyCrc: number): void {
+  if (bodyCrc !== 0 && (crc32(stored) & CRC_MASK) !== bodyCrc)
+    throw broken('the CRC of its body does not match');
+}
+
+/** Topic and properties, which follow the body. */
+function readTail(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  magic: number,
+): { topic: string; properties: Record<string, string> } {
+  const wide = magic === MAGIC_V2;
+  const topicAt = start + (wide ? 2 : 1);
+  const topicLength = wide ? bytes.readInt16BE(start) : bytes.readUInt8(start);
+  const topicEnd = topicAt + topicLength;
+  const propertiesAt = topicEnd + 2;
+  if (topicLength < 0 || propertiesAt > end) throw broken('its topic runs over its end');
+  const propertiesEnd = propertiesAt + bytes.readInt16BE(topicEnd);
+  if (propertiesEnd < propertiesAt || propertiesEnd > end) throw broken('its properties run over its end');
+  return {
+    topic: bytes.toString('utf8', topicAt, topicEnd),
+    properties: decodeProperties(bytes.toString('utf8', propertiesAt, propertiesEnd)),
   };
 }
 

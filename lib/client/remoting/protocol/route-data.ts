@@ -100,7 +100,8 @@ function brokerData(value: LenientValue): BrokerData {
     brokerName: textOf(fields, 'brokerName'),
     brokerAddrs: new Map(
       addresses
-        .map(([id, address]): [number, string] => [Number(id), String(address)])
+        .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+        .map(([id, address]): [number, string] => [Number(id), address])
         .filter(([id]) => Number.isSafeInteger(id))
         .sort(([left], [right]) => left - right),
     ),

@@ -43,11 +43,11 @@ export function buildSubscriptionData(
       expressionType: 'SQL92',
     };
   }
-  const tags = expression === '' || expression === SUB_ALL ? [] : splitTags(topic, expression);
+  const tags = filter.expression === '' || expression === SUB_ALL ? [] : splitTags(topic, expression);
   return {
     classFilterMode: false,
     topic,
-    subString: tags.length === 0 ? SUB_ALL : expression,
+    subString: tags.length === 0 ? SUB_ALL : filter.expression,
     tagsSet: tags,
     codeSet: [...new Set(tags.map(javaStringHashCode))],
     subVersion,
