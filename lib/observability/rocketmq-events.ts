@@ -19,6 +19,7 @@ export interface RocketMQEventMap {
     readonly connection: string;
     readonly listener: string;
     readonly group: string;
+    readonly topic: string;
     readonly state: 'starting' | 'running' | 'paused' | 'stopping' | 'stopped' | 'failed';
     readonly error?: Error;
   };
@@ -28,6 +29,8 @@ export interface RocketMQEventMap {
   'message.retried': MessageEvent & { readonly error: unknown; readonly delayMs: number | undefined };
   /** Sent to the dead-letter topic on purpose, with the reason as a property. */
   'message.rejected': MessageEvent & { readonly reason: string; readonly error?: unknown };
+  /** Acknowledged without effect, because a failure policy says `ack`. */
+  'message.dropped': MessageEvent & { readonly reason: string; readonly error?: unknown };
   /** The last attempt failed; the broker moves it to the dead-letter topic. */
   'message.exhausted': MessageEvent & { readonly error: unknown };
   /** Acknowledged without running the handler, because its effect exists already. */

@@ -1,0 +1,123 @@
+export { parseDestination, type Destination } from './message/destination.js';
+export type {
+  DeliveryTime,
+  Message,
+  MessageHeaders,
+  MessageQueue,
+  ReceivedMessage,
+} from './message/message.js';
+export {
+  binarySerializer,
+  jsonSerializer,
+  textSerializer,
+  type MessageSerializer,
+} from './message/message-serializer.js';
+export {
+  RocketMQError,
+  type RocketMQErrorCode,
+  type RocketMQErrorOptions,
+} from './message/rocketmq-error.js';
+
+export type { Admin, BrokerInfo, GroupOptions, TopicOptions, TopicType } from './client/admin.js';
+export type { AllocateStrategy } from './client/allocate-strategy.js';
+export { BrokerError } from './client/broker-error.js';
+export type { Capabilities, Capability } from './client/capabilities.js';
+export { createRocketMQClient } from './client/client-factory.js';
+export { systemClock, type Clock, type ClockTimer } from './client/clock.js';
+export type {
+  HalfMessage,
+  NotFullyStoredPolicy,
+  Producer,
+  ProducerOptions,
+  TransactionCheck,
+  TransactionResolution,
+} from './client/producer.js';
+export type { PullConsumer, PullConsumerOptions } from './client/pull-consumer.js';
+export {
+  ACK,
+  RETRY,
+  type ConsumeResult,
+  type ConsumerEvent,
+  type DeliveryContext,
+  type MessageHandler,
+  type PushConsumer,
+  type PushConsumerOptions,
+  type StartFrom,
+} from './client/push-consumer.js';
+export type { ClientLog, ClientOptions, ConnectionState, RocketMQClient } from './client/rocketmq-client.js';
+export type { MessageQueueSelector, SendOptions, SendReceipt, SendStatus } from './client/send.js';
+export { ALL_MESSAGES, sql92, tags, type MessageFilter, type Subscription } from './client/subscription.js';
+
+export {
+  RocketMQTemplate,
+  type BatchEntry,
+  type Delay,
+  type TemplateSendOptions,
+} from './template/rocketmq-template.js';
+export { getRocketMQTemplateToken, InjectRocketMQTemplate } from './template/template.tokens.js';
+export type {
+  TransactionalSend,
+  TransactionalSendResult,
+  TransactionWork,
+} from './template/transactional-send.js';
+
+export type { Duration } from './listener/duration.js';
+export type { FailureAction, FailurePolicies } from './listener/failure-policy.js';
+export {
+  Ctx,
+  MessageHeaders,
+  MessageKey,
+  Payload,
+  RawMessage,
+  Tx,
+  type ParameterPipe,
+  type PayloadOptions,
+} from './listener/handler-parameters.decorator.js';
+export type { EnhancerSwitches } from './listener/handler-pipeline.js';
+export type { ListenerState } from './listener/listener-container.js';
+export type {
+  BatchListenerOptions,
+  ConsumerTuning,
+  DeadLetterListenerOptions,
+  ExhaustedHook,
+  ListenerOptions,
+  ListenerOverrides,
+  RetrySchedule,
+} from './listener/listener-options.js';
+export { RocketMQListenerRegistry, type ListenerInfo } from './listener/listener-registry.js';
+export { RejectMessage } from './listener/reject-message.js';
+export { RetryLater } from './listener/retry-later.js';
+export { ROCKETMQ_CONTEXT_TYPE, RocketMQContext } from './listener/rocketmq-context.js';
+export {
+  DeadLetterListener,
+  OnTag,
+  RocketMQBatchListener,
+  RocketMQListener,
+  type RocketMQHandler,
+} from './listener/rocketmq-listener.decorator.js';
+export type {
+  StandardSchema,
+  StandardSchemaIssue,
+  StandardSchemaResult,
+} from './listener/standard-schema.js';
+
+export {
+  RocketMQEvents,
+  type MessageEvent,
+  type RocketMQEventMap,
+  type RocketMQEventName,
+} from './observability/rocketmq-events.js';
+export {
+  RocketMQHealthIndicator,
+  type HealthCheckOptions,
+  type RocketMQHealth,
+} from './observability/rocketmq-health.indicator.js';
+
+export { RocketMQConnection } from './module/rocketmq-connection.js';
+export { RocketMQConnections } from './module/rocketmq-connections.js';
+export type {
+  ConnectionOptions,
+  RocketMQModuleOptions,
+  TopicPolicy,
+} from './module/rocketmq-module-options.js';
+export { RocketMQModule } from './module/rocketmq.module.js';

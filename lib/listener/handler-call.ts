@@ -1,0 +1,51 @@
+import type { Clock } from '../client/clock.js';
+import type { BoundPipeline } from './handler-pipeline.js';
+import type { HandlerWatch, Watched } from './handler-watch.js';
+import type { ListenerSettings } from './listener-settings.js';
+import type { OutcomeReporter } from './message-outcome.js';
+import type { RocketMQContext } from './rocketmq-context.js';
+
+/** What the runners of one consumer share. */
+export interface RunnerServices {
+  readonly clock: Clock;
+  readonly watch: HandlerWatch;
+}
+
+/** The runner that made a call; it says what becomes of messages whose handler hangs. */
+export interface CallOwner<R> {
+  readonly settings: ListenerSettings;
+  readonly reporter: OutcomeReporter;
+  readonly services: RunnerServices;
+  giveUp(call: HandlerCall<R>, error: Error): Promise<R>;
+}
+
+/** A handler at work, under watch. */
+export class HandlerCall<R> implements Watched {
+  bound: BoundPipeline | undefined;
+  /** Its time was up; the messages were answered, and what it says now comes too late. */
+  givenUp = false;
+  deadline: number;
+
+  constructor(
+    private readonly owner: CallOwner<R>,
+    readonly context: RocketMQContext,
+    readonly startedAt: number,
+    private readonly answer: (result: Promise<R>) => void,
+  ) {
+    this.deadline = startedAt + owner.settings.timeoutMs;
+    owner.services.watch.add(this);
+  }
+
+  expire(): void {
+    const { settings, reporter, services } = this.owner;
+    for (const message of this.context.messages) reporter.timeout(message);
+    this.context.abortForTimeout();
+    if (settings.ordered) {
+      this.deadline += settings.timeoutMs;
+      return;
+    }
+    this.givenUp = true;
+    services.watch.remove(this);
+    this.answer(this.owner.giveUp(this, new Error(`The handler ran longer than ${settings.timeoutMs} ms`)));
+  }
+}

@@ -1,0 +1,132 @@
+import type { PushConsumer, PushConsumerOptions } from '../client/push-consumer.js';
+import type { RocketMQClient } from '../client/rocketmq-client.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import type { ConsumerPlan } from './consumer-plan.js';
+import type { HandlerWatch } from './handler-watch.js';
+
+export type ListenerState = 'stopped' | 'starting' | 'running' | 'paused' | 'stopping' | 'failed';
+
+/** What a container needs beside its plan. */
+export interface ContainerServices {
+  readonly client: RocketMQClient;
+  readonly events: RocketMQEvents;
+  readonly handler: PushConsumerOptions['handler'];
+  readonly watch: HandlerWatch;
+  readonly onConsumerError: (error: Error, context: string) => void;
+}
+
+/** The life of one push consumer: starts it, pauses it, drains it, and may start it anew. */
+export class ListenerContainer {
+  private consumer: PushConsumer | undefined;
+  private current: ListenerState = 'stopped';
+  private readonly pausedTopics = new Set<string>();
+  /** Starting and stopping happen one after the other. */
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly plan: ConsumerPlan,
+    private readonly services: ContainerServices,
+  ) {}
+
+  get state(): ListenerState {
+    return this.current;
+  }
+
+  /** Handler calls under way. */
+  get inFlight(): number {
+    return this.services.watch.size;
+  }
+
+  /** Queues owned now, as `topic@broker:queueId`. */
+  assignment(): readonly string[] {
+    return this.consumer?.assignment() ?? [];
+  }
+
+  stateOf(topic: string): ListenerState {
+    return this.current === 'running' && this.pausedTopics.has(topic) ? 'paused' : this.current;
+  }
+
+  /** @throws RocketMQError what the engine said; the state is then `failed` and a later start may succeed */
+  start(): Promise<void> {
+    return this.inTurn(async () => {
+      if (this.current === 'running') return;
+      this.enter('starting');
+      const consumer = this.services.client.createPushConsumer({
+        ...this.plan.consumer,
+        handler: this.services.handler,
+      });
+      consumer.onEvent((event) => {
+        if (event.type === 'error') this.services.onConsumerError(event.error, event.context);
+      });
+      try {
+        await consumer.start();
+      } catch (error) {
+        await consumer.close(0).catch(() => undefined);
+        this.enter('failed', error as Error);
+        throw error;
+      }
+      this.consumer = consumer;
+      for (const topic of this.pausedTopics) consumer.pause(topic);
+      this.enter('running');
+    });
+  }
+
+  /** Stops intake, waits for handlers, leaves the group. Idempotent. Resolves with the number given up. */
+  stop(drainTimeoutMs: number): Promise<number> {
+    return this.inTurn(async () => {
+      const { consumer } = this;
+      if (consumer === undefined) {
+        this.current = 'stopped';
+        return 0;
+      }
+      this.enter('stopping');
+      try {
+        const { abandoned } = await consumer.close(drainTimeoutMs);
+        return abandoned;
+      } finally {
+        this.consumer = undefined;
+        this.services.watch.close();
+        this.enter('stopped');
+      }
+    });
+  }
+
+  pause(topic: string): void {
+    if (this.pausedTopics.has(topic)) return;
+    this.pausedTopics.add(topic);
+    this.consumer?.pause(topic);
+    this.announce(topic, this.stateOf(topic));
+  }
+
+  resume(topic: string): void {
+    if (!this.pausedTopics.delete(topic)) return;
+    this.consumer?.resume(topic);
+    this.announce(topic, this.stateOf(topic));
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.queue.then(work, work);
+    this.queue = next.catch(() => undefined);
+    return next;
+  }
+
+  private enter(state: ListenerState, error?: Error): void {
+    this.current = state;
+    for (const topic of this.plan.routes.keys()) this.announce(topic, this.stateOf(topic), error);
+  }
+
+  private announce(topic: string, state: ListenerState, error?: Error): void {
+    const { connection, group, definitions } = this.plan;
+    for (const { id, options } of definitions) {
+      if (options.topic !== topic) continue;
+      this.services.events.emit('listener.state', {
+        connection,
+        group,
+        topic,
+        listener: id,
+        state,
+        ...(error === undefined ? {} : { error }),
+      });
+    }
+  }
+}

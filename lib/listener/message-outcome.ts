@@ -1,0 +1,159 @@
+import { ACK, type ConsumeResult } from '../client/push-consumer.js';
+import type { ReceivedMessage } from '../message/message.js';
+import type { MessageEvent, RocketMQEvents } from '../observability/rocketmq-events.js';
+import { describeFailure, failureAction, failureKind } from './failure-policy.js';
+import type { ListenerSettings } from './listener-settings.js';
+import { RejectMessage } from './reject-message.js';
+import { RetryLater } from './retry-later.js';
+import type { RocketMQContext } from './rocketmq-context.js';
+
+/** What is to become of one message, before attempts are counted. */
+export type Outcome =
+  | typeof HANDLED
+  | { readonly action: 'dropped' | 'reject'; readonly reason: string; readonly error?: unknown }
+  | { readonly action: 'retry'; readonly delayMs: number | undefined; readonly error: unknown };
+
+export const HANDLED = { action: 'handled' } as const;
+
+/** From what a handler threw, or failed in before it was called. */
+export function outcomeOfError(
+  error: unknown,
+  settings: ListenerSettings,
+  attempt: number,
+  where: { readonly undecodable?: boolean; readonly reachedParameters?: boolean } = {},
+): Outcome {
+  if (error instanceof RetryLater) {
+    return { action: 'retry', delayMs: error.delayMs ?? scheduledDelay(settings, attempt, error), error };
+  }
+  if (error instanceof RejectMessage) return { action: 'reject', reason: error.reason, error };
+  const kind = where.undecodable ? 'undecodable' : failureKind(error, where.reachedParameters ?? true);
+  const action = failureAction(kind, settings.policies);
+  if (action === 'retry') return { action, delayMs: scheduledDelay(settings, attempt, error), error };
+  const reason = `${REASONS[kind]}: ${describeFailure(error)}`;
+  return { action: action === 'ack' ? 'dropped' : 'reject', reason, error };
+}
+
+const REASONS = {
+  guardDenied: 'denied by a guard',
+  validation: 'invalid payload',
+  undecodable: 'undecodable body',
+  handler: 'handler failed',
+} as const;
+
+/** Milliseconds by the listener's schedule. A schedule that throws must not turn a retry into something else. */
+export function scheduledDelay(
+  settings: ListenerSettings,
+  attempt: number,
+  error: unknown,
+): number | undefined {
+  try {
+    return settings.retryDelay(attempt, error);
+  } catch {
+    return undefined;
+  }
+}
+
+/** From a `ConsumeResult` that a handler or filter returned. */
+export function outcomeOfResult(result: ConsumeResult, settings: ListenerSettings, attempt: number): Outcome {
+  switch (result.action) {
+    case 'ack':
+      return HANDLED;
+    case 'retry': {
+      const error = new RetryLater(result.delayMs);
+      return { action: 'retry', delayMs: result.delayMs ?? scheduledDelay(settings, attempt, error), error };
+    }
+    case 'dead-letter':
+      return { action: 'reject', reason: result.reason ?? 'rejected by the handler' };
+  }
+}
+
+/** Counts attempts, tells everybody, and says it to the engine. */
+export class OutcomeReporter {
+  constructor(
+    private readonly settings: ListenerSettings,
+    private readonly events: RocketMQEvents,
+    private readonly onHookError: (error: unknown, event: MessageEvent) => void,
+  ) {}
+
+  received(message: ReceivedMessage, now: number): void {
+    if (!this.events.has('message.received')) return;
+    this.events.emit('message.received', {
+      ...this.eventOf(message),
+      lagMs: Math.max(0, now - message.storeTimestamp),
+    });
+  }
+
+  timeout(message: ReceivedMessage): void {
+    this.events.emit('message.timeout', {
+      ...this.eventOf(message),
+      timeoutMs: this.settings.timeoutMs,
+    });
+  }
+
+  handled(message: ReceivedMessage, durationMs: number): ConsumeResult {
+    if (this.events.has('message.handled')) {
+      this.events.emit('message.handled', { ...this.eventOf(message), durationMs });
+    }
+    return ACK;
+  }
+
+  /** For everything but success. Never rejects. */
+  async failed(
+    outcome: Exclude<Outcome, typeof HANDLED>,
+    message: ReceivedMessage,
+    context: RocketMQContext,
+    instance: object | undefined,
+  ): Promise<ConsumeResult> {
+    const event = this.eventOf(message);
+    switch (outcome.action) {
+      case 'dropped':
+        this.events.emit('message.dropped', { ...event, reason: outcome.reason, error: outcome.error });
+        return ACK;
+      case 'reject':
+        this.events.emit('message.rejected', { ...event, reason: outcome.reason, error: outcome.error });
+        return this.settings.broadcasting ? ACK : { action: 'dead-letter', reason: outcome.reason };
+      case 'retry':
+        if (message.attempt < this.settings.identity.maxAttempts) {
+          this.events.emit('message.retried', {
+            ...event,
+            error: outcome.error,
+            delayMs: outcome.delayMs,
+          });
+          return { action: 'retry', delayMs: outcome.delayMs };
+        }
+        await this.exhaust(outcome.error, event, context, instance);
+        if (this.settings.broadcasting) return ACK;
+        return {
+          action: 'dead-letter',
+          reason: `failed ${message.attempt} times: ${describeFailure(outcome.error)}`,
+        };
+    }
+  }
+
+  private async exhaust(
+    error: unknown,
+    event: MessageEvent,
+    context: RocketMQContext,
+    instance: object | undefined,
+  ): Promise<void> {
+    this.events.emit('message.exhausted', { ...event, error });
+    try {
+      await this.settings.onExhausted?.(instance ?? {}, error, context);
+    } catch (hookError) {
+      this.onHookError(hookError, event);
+    }
+  }
+
+  private eventOf(message: ReceivedMessage): MessageEvent {
+    const { connection, listener, group } = this.settings.identity;
+    return {
+      connection,
+      listener,
+      group,
+      topic: message.topic,
+      tag: message.tag,
+      messageId: message.messageId,
+      attempt: message.attempt,
+    };
+  }
+}

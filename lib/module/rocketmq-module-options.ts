@@ -1,0 +1,80 @@
+import type { InjectionToken } from '@nestjs/common';
+import type { ProducerOptions } from '../client/producer.js';
+import type { ClientOptions } from '../client/rocketmq-client.js';
+import type { Duration } from '../listener/duration.js';
+import type { FailurePolicies } from '../listener/failure-policy.js';
+import type { EnhancerSwitches } from '../listener/handler-pipeline.js';
+import type { ListenerOverrides } from '../listener/listener-options.js';
+import type { MessageSerializer } from '../message/message-serializer.js';
+
+/** One cluster this application talks to. */
+export interface ConnectionOptions extends Omit<ClientOptions, 'clock' | 'log'> {
+  /** @default { group: 'nestjs-rocketmq' } */
+  readonly producer?: Partial<ProducerOptions>;
+  /** For payloads sent and received over this connection. @default jsonSerializer */
+  readonly serializer?: MessageSerializer;
+}
+
+/** What to do at boot about topics that listeners want. */
+export type TopicPolicy = 'check' | 'create' | 'ignore';
+
+/** Options of `RocketMQModule.forRoot`; the top level describes the connection named `default`. */
+export interface RocketMQModuleOptions extends ConnectionOptions {
+  /** Further connections by name; `connection: name` in listeners, `@InjectRocketMQTemplate(name)` to send. */
+  readonly connections?: Readonly<Record<string, ConnectionOptions>>;
+  /** Start listeners with the application. Otherwise: `RocketMQListenerRegistry.start()`. @default true */
+  readonly autoStart?: boolean;
+  /**
+   * `false`: no broker at boot is an error. `true`: the application starts, `RocketMQConnections` and the health
+   * indicator show the state, and listeners start when the broker is there. @default false
+   */
+  readonly startWithoutBroker?: boolean;
+  /** Missing topics of listeners: an error, created, or left to the broker. @default 'check' */
+  readonly topics?: TopicPolicy;
+  /** Which global guards, interceptors and filters of the application work on messages. @default all */
+  readonly enhancers?: EnhancerSwitches;
+  /** Changes options of listeners by id; `enabled: false` leaves one out. */
+  readonly listeners?: Readonly<Record<string, ListenerOverrides>>;
+  readonly shutdown?: {
+    /** How long handlers at work may take when the application closes. @default '10s' */
+    readonly drainTimeout?: Duration;
+  };
+  /** What becomes of messages that trying again cannot help. @default reject, for all */
+  readonly failures?: FailurePolicies;
+  readonly database?: {
+    /** Token of the `DataSource` outbox, idempotency and transactions use. @default TypeORM's `DataSource` */
+    readonly dataSource?: InjectionToken;
+  };
+  /** Log lines from events, through Nest's Logger. @default true */
+  readonly logging?: boolean;
+}
+
+export const CONNECTION_KEYS: readonly (keyof ConnectionOptions)[] = [
+  'nameServer',
+  'endpoints',
+  'engine',
+  'instanceName',
+  'namespace',
+  'connectTimeoutMs',
+  'requestTimeoutMs',
+  'routePollIntervalMs',
+  'heartbeatIntervalMs',
+  'producer',
+  'serializer',
+];
+
+export const MODULE_KEYS: ReadonlySet<string> = new Set<keyof RocketMQModuleOptions>([
+  ...CONNECTION_KEYS,
+  'connections',
+  'autoStart',
+  'startWithoutBroker',
+  'topics',
+  'enhancers',
+  'listeners',
+  'shutdown',
+  'failures',
+  'database',
+  'logging',
+]);
+
+export const DEFAULT_PRODUCER_GROUP = 'nestjs-rocketmq';

@@ -1,0 +1,42 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { DEFAULT_CONNECTION } from '../listener/listener-options.js';
+import { getRocketMQTemplateToken } from '../template/template.tokens.js';
+import { coreExports, coreProviders } from './core.providers.js';
+import { databaseExports, databaseProviders } from './database.providers.js';
+import {
+  type ASYNC_OPTIONS_TYPE,
+  ConfigurableModuleClass,
+  type OPTIONS_TYPE,
+} from './rocketmq.module-definition.js';
+import { templateProvider } from './template.providers.js';
+
+/**
+ * RocketMQ for the whole application. Import it once, in the root module, with `forRoot` or `forRootAsync`
+ * (`useFactory`, `useClass`, `useExisting`); further clusters are `connections` of the same module.
+ */
+@Module({})
+export class RocketMQModule extends ConfigurableModuleClass {
+  static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    return complete(super.forRoot(options), Object.keys(options.connections ?? {}));
+  }
+
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return complete(super.forRootAsync(options), options.connectionNames ?? []);
+  }
+}
+
+function complete(definition: DynamicModule, connectionNames: readonly string[]): DynamicModule {
+  const names = [...new Set([DEFAULT_CONNECTION, ...connectionNames])];
+  return {
+    ...definition,
+    imports: [...(definition.imports ?? []), DiscoveryModule],
+    providers: [
+      ...(definition.providers ?? []),
+      ...coreProviders,
+      ...databaseProviders,
+      ...names.map(templateProvider),
+    ],
+    exports: [...coreExports, ...databaseExports, ...names.map(getRocketMQTemplateToken)],
+  };
+}
