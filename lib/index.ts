@@ -1,11 +1,5 @@
 export { parseDestination, type Destination } from './message/destination.js';
-export type {
-  DeliveryTime,
-  Message,
-  MessageHeaders,
-  MessageQueue,
-  ReceivedMessage,
-} from './message/message.js';
+export type { DeliveryTime, Message, MessageQueue, ReceivedMessage } from './message/message.js';
 export {
   binarySerializer,
   jsonSerializer,
