@@ -104,7 +104,7 @@ describe('interop with the Java client', () => {
     const consumer = startJava('consume', nameServer(), topic, uniqueName('g'), 'concurrent');
     await consumer.started();
     const producer = client.createProducer({ group: uniqueName('node') });
-    producer.setTransactionCheck(async () => 'commit');
+    producer.setTransactionCheck(async (half) => (kindOf(half) === 'tx-rollback' ? 'rollback' : 'commit'));
     await producer.start();
     const message = (kind: string, body = `node ${kind}`) => ({
       topic,
