@@ -28,9 +28,15 @@ export class FrameWriter {
   /** Buffers that {@link #pieces} refer to, besides the current one. */
   #filled: Buffer[] = [];
   #scheduled = false;
+  #gathered = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+  }
+
+  /** Bytes that wait for the end of the tick. */
+  get gatheredBytes(): number {
+    return this.#gathered;
   }
 
   /**
@@ -60,6 +66,7 @@ export class FrameWriter {
     const headerAt = at + FRAME_PREFIX_BYTES;
     const headerLength =
       typeof header === 'string' ? buffer.write(header, headerAt) : header.copy(buffer, headerAt);
+    this.#gathered += FRAME_PREFIX_BYTES + headerLength + bodyLength;
     buffer.writeInt32BE(4 + headerLength + bodyLength, at);
     buffer.writeInt32BE(headerWord(serializeType, headerLength), at + 4);
     this.#end = headerAt + headerLength;
@@ -73,6 +80,7 @@ export class FrameWriter {
   /** Writes what was gathered. */
   flush(): void {
     this.#scheduled = false;
+    this.#gathered = 0;
     const socket = this.#socket;
     if (this.#end === this.#start && this.#pieces.length === 0) return;
     if (socket.destroyed) {

@@ -301,7 +301,8 @@ export class RemotingChannel {
   }
 
   #hasRoom(): boolean {
-    return this.#state === 'open' && this.#socket.writableLength < ONE_WAY_HIGH_WATER_BYTES;
+    const waiting = this.#socket.writableLength + this.#writer.gatheredBytes;
+    return this.#state === 'open' && waiting < ONE_WAY_HIGH_WATER_BYTES;
   }
 
   #releaseOneWays(): void {
