@@ -6,6 +6,8 @@ import type { RemotingCommand } from './protocol/remoting-command.js';
 import { RequestCode } from './protocol/request-code.js';
 import { ResponseCode } from './protocol/response-code.js';
 import { responseError } from './protocol/response-error.js';
+import { MASTER_ID } from './protocol/route-data.js';
+import type { NameServerClient } from './route/name-server.js';
 import type { RouteTable } from './route/route-table.js';
 
 /** A lost broker is looked for after so many milliseconds, then twice as many, up to the heartbeat interval. */
@@ -18,6 +20,8 @@ export interface HeartbeatOptions {
   readonly log: ClientLog;
   /** What to announce now. */
   readonly data: () => HeartbeatData;
+  /** Whether brokers without a topic in use are to know this client too. */
+  readonly everywhere: () => boolean;
   /** Whenever a broker answered or failed to. */
   readonly onReachability: () => void;
   /** An interval passed and no broker is in use. Must not throw. */
@@ -31,8 +35,11 @@ export interface HeartbeatOptions {
  */
 export class BrokerHeartbeats {
   readonly #channels: RemotingChannels;
+  readonly #nameServer: NameServerClient;
   readonly #routes: RouteTable;
   readonly #options: HeartbeatOptions;
+  /** Masters of the cluster, address to broker name; looked up while {@link HeartbeatOptions.everywhere}. */
+  #masters: ReadonlyMap<string, string> = new Map();
   /** By address: whether the last heartbeat was answered. */
   readonly #reachable = new Map<string, boolean>();
   readonly #versions = new Map<string, number>();
@@ -43,8 +50,14 @@ export class BrokerHeartbeats {
   #timer: ClockTimer;
   #closed = false;
 
-  constructor(channels: RemotingChannels, routes: RouteTable, options: HeartbeatOptions) {
+  constructor(
+    channels: RemotingChannels,
+    nameServer: NameServerClient,
+    routes: RouteTable,
+    options: HeartbeatOptions,
+  ) {
     this.#channels = channels;
+    this.#nameServer = nameServer;
     this.#routes = routes;
     this.#options = options;
   }
@@ -60,6 +73,7 @@ export class BrokerHeartbeats {
 
   /** Now, to every broker in use. Never rejects: what fails is logged and tried again. */
   async beat(): Promise<void> {
+    if (this.#options.everywhere()) await this.#lookUpMasters();
     const addresses = this.#addresses();
     this.#forgetOthers(addresses);
     if (addresses.length === 0) this.#options.onIdle();
@@ -83,9 +97,11 @@ export class BrokerHeartbeats {
     return this.#versions.get(address) ?? this.#request(address);
   }
 
-  /** Where heartbeats go: masters, and slaves as well while there are consumers. */
-  addresses(): readonly string[] {
-    return this.#addresses();
+  brokerNameOf(address: string): string | undefined {
+    for (const { brokerName, addresses } of this.#routes.allBrokers()) {
+      for (const known of addresses.values()) if (known === address) return brokerName;
+    }
+    return this.#masters.get(address);
   }
 
   close(): void {
@@ -104,13 +120,33 @@ export class BrokerHeartbeats {
     }, this.#options.intervalMs);
   }
 
+  async #lookUpMasters(): Promise<void> {
+    try {
+      const { brokers } = await this.#nameServer.clusterInfo();
+      const masters = new Map<string, string>();
+      for (const { brokerName, brokerAddrs } of brokers) {
+        const address = brokerAddrs.get(MASTER_ID);
+        if (address !== undefined) masters.set(address, brokerName);
+      }
+      this.#masters = masters;
+    } catch (error) {
+      if (this.#closed) return;
+      this.#options.log(
+        'warn',
+        'The brokers of the cluster could not be looked up: those without a topic in use do not know this producer yet. It is tried again with the next heartbeat.',
+        error,
+      );
+    }
+  }
+
+  /** Masters, and slaves as well while there are consumers. */
   #addresses(): string[] {
     const { producerGroups, consumers } = this.#options.data();
     if (producerGroups.length === 0 && consumers.length === 0) return [];
-    const addresses = new Set<string>();
+    const addresses = new Set<string>(this.#options.everywhere() ? this.#masters.keys() : []);
     for (const broker of this.#routes.allBrokers()) {
       for (const [brokerId, address] of broker.addresses) {
-        if (brokerId === 0 || consumers.length > 0) addresses.add(address);
+        if (brokerId === MASTER_ID || consumers.length > 0) addresses.add(address);
       }
     }
     return [...addresses];

@@ -72,12 +72,13 @@ export class ClientInstance {
       clock,
       log,
     });
-    this.#heartbeats = new BrokerHeartbeats(this.channels, this.routes, {
+    this.#heartbeats = new BrokerHeartbeats(this.channels, this.nameServer, this.routes, {
       intervalMs: options.heartbeatIntervalMs,
       requestTimeoutMs,
       clock,
       log,
       data: () => this.#heartbeatData(),
+      everywhere: () => [...this.#producers.values()].some((producer) => producer.transactional),
       onReachability: () => this.#tracker.update(),
       onIdle: () => void this.#pingNameServer().catch(() => undefined),
     });
@@ -140,6 +141,10 @@ export class ClientInstance {
   /** Now, to every broker in use. Never rejects: what fails is logged and tried again. */
   heartbeat(): Promise<void> {
     return this.#heartbeats.beat();
+  }
+
+  brokerNameOf(address: string): string | undefined {
+    return this.#heartbeats.brokerNameOf(address);
   }
 
   /** As far as a heartbeat has told. */

@@ -12,6 +12,8 @@ export interface TransactionCheckRequest {
 
 /** A producer as the client instance sees it. (Java: `MQProducerInner`.) */
 export interface ProducerMember {
+  /** Whether it answers checks: then every broker must know it, not only those of topics it has sent to. */
+  readonly transactional: boolean;
   /** CHECK_TRANSACTION_STATE (39) for a half message of the group. Must not throw. */
   onCheck(request: TransactionCheckRequest): void;
 }

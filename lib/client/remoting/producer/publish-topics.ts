@@ -76,6 +76,9 @@ export class PublishTopics {
       routes.track(name);
     }
     const { queues } = await routes.publishQueues(name, { autoCreate: true });
+    // Sends that looked it up at the same time take turns together.
+    const known = this.#topics.get(topic);
+    if (known?.queues === queues) return known;
     const loaded = new PublishTopic(name, topic, queues);
     this.#topics.set(topic, loaded);
     return loaded;

@@ -80,8 +80,12 @@ export class RemotingProducer implements Producer {
   async start(): Promise<void> {
     if (this.#state === 'started') return;
     if (this.#state === 'closed') throw this.#notUsable();
+    const checks = this.#checks;
     this.#instance.registerProducer(this.#brokerGroup, {
-      onCheck: (request) => this.#checks.onCheck(request),
+      get transactional() {
+        return checks.hasCheck;
+      },
+      onCheck: (request) => checks.onCheck(request),
     });
     this.#state = 'started';
     await Promise.resolve();
@@ -168,14 +172,17 @@ export class RemotingProducer implements Producer {
       const prepared = MessageSysFlag.TRANSACTION_PREPARED_TYPE;
       const delivery = await this.#deliver(message, properties, prepared, target, options);
       const receipt = toReceipt(delivery, message.topic, messageId);
-      return this.#halfMessages.add({ ...receipt, transactionId: receipt.transactionId ?? messageId });
+      return this.#halfMessages.add({ ...receipt, transactionId: messageId });
     } finally {
       this.#inFlight.leave(1);
     }
   }
 
   setTransactionCheck(check: TransactionCheck): void {
+    const first = !this.#checks.hasCheck;
     this.#checks.setCheck(check);
+    // Half messages of an earlier process may wait at any broker.
+    if (first && this.#state === 'started') void this.#instance.heartbeat();
   }
 
   async recall(topic: string, recallHandle: string): Promise<string> {

@@ -39,6 +39,13 @@ function diagnose(responseCode: number, remark: string, topic: string): Diagnosi
           'Send more slowly or again later; if it lasts, look at disk space, page cache and waitTimeMillsInSendQueue of the broker.',
       };
     case ResponseCode.MESSAGE_ILLEGAL:
+      if (/timer|delay/i.test(remark)) {
+        return {
+          code: 'INVALID_ARGUMENT',
+          retryable: false,
+          advice: 'Choose an earlier delivery time, or raise timerMaxDelaySec of the broker.',
+        };
+      }
       return {
         code: /length|size|limit/i.test(remark) ? 'MESSAGE_TOO_LARGE' : 'BROKER_REJECTED',
         retryable: false,
@@ -50,6 +57,14 @@ function diagnose(responseCode: number, remark: string, topic: string): Diagnosi
         code: 'TOPIC_NOT_FOUND',
         retryable: false,
         advice: `Create the topic "${topic}" (admin.createTopic), or set autoCreateTopicEnable=true on a development broker.`,
+      };
+    case ResponseCode.SYSTEM_ERROR:
+      // HookUtils answers this way when timerWheelEnable is off; trying again is in vain.
+      if (!/timer message is not enabled/i.test(remark)) return undefined;
+      return {
+        code: 'UNSUPPORTED',
+        retryable: false,
+        advice: 'Set timerWheelEnable=true at the broker, or use one of its 18 delay levels.',
       };
     case ResponseCode.NO_PERMISSION:
       return forbidden(remark, topic);

@@ -5,7 +5,7 @@ import type { Delivery } from './message-sender.js';
 /** @param topic as the application knows it */
 export function toReceipt(delivery: Delivery, topic: string, messageId: string): SendReceipt {
   const { queue, status, fields } = delivery;
-  const receipt: SendReceipt = {
+  const receipt = {
     messageId,
     topic,
     brokerName: queue.brokerName,
@@ -14,9 +14,9 @@ export function toReceipt(delivery: Delivery, topic: string, messageId: string):
     status,
     offsetMessageId: fields['msgId'] ?? '',
   };
-  const { transactionId, recallHandle } = fields;
-  if (transactionId === undefined && recallHandle === undefined) return receipt;
-  return { ...receipt, transactionId, recallHandle };
+  // A transaction id comes with every message, and means something only with half messages.
+  const { recallHandle } = fields;
+  return recallHandle === undefined ? receipt : { ...receipt, recallHandle };
 }
 
 /** Brokers answer a batch with one offset and one id per message, joined with commas. */

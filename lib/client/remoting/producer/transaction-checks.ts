@@ -169,7 +169,7 @@ export class TransactionChecks {
       address,
       half: {
         topic: properties[PropertyName.REAL_TOPIC] ?? stored.topic,
-        brokerName: fields['bname'] ?? this.#brokerNameOf(address),
+        brokerName: fields['bname'] ?? this.#instance.brokerNameOf(address),
         messageId,
         transactionId: fields['transactionId'] ?? properties[PropertyName.TRANSACTION_ID] ?? messageId,
       },
@@ -178,13 +178,6 @@ export class TransactionChecks {
         tranStateTableOffset: Number(fields['tranStateTableOffset'] ?? stored.queueOffset),
       },
     };
-  }
-
-  #brokerNameOf(address: string): string | undefined {
-    for (const { brokerName, addresses } of this.#instance.routes.allBrokers()) {
-      for (const known of addresses.values()) if (known === address) return brokerName;
-    }
-    return undefined;
   }
 }
 
