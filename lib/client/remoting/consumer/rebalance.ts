@@ -6,10 +6,10 @@ import type { ClientInstance } from '../client-instance.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import { isRetryTopic } from './retry-topic.js';
 
-/** While not every queue could be taken over. Source: RebalanceService.minInterval. */
-const UNBALANCED_INTERVAL_MS = 1_000;
 /** Between two rounds, however often brokers call for one. */
 const MIN_INTERVAL_MS = 100;
+/** While not every queue could be taken over, rounds follow after 100 ms, 200 ms, … up to this. Source: RebalanceService.minInterval. */
+const UNBALANCED_INTERVAL_MS = 1_000;
 
 export interface RebalanceOptions {
   /** As the broker knows it. */
@@ -90,23 +90,28 @@ export class Rebalance {
   }
 
   async #loop(): Promise<void> {
+    const { clock } = this.#instance;
+    let unbalancedMs = MIN_INTERVAL_MS;
     while (!this.#stop.signal.aborted) {
       this.#wake = new AbortController();
       const waiters = this.#waiters.splice(0);
       const balanced = await this.#round();
-      if (balanced) this.#settleBalanced?.resolve();
       for (const resolve of waiters) resolve();
-      await pause(this.#instance.clock, MIN_INTERVAL_MS, this.#stop.signal);
-      if (this.#wake.signal.aborted) continue;
-      const interval = balanced ? this.#options.intervalMs : UNBALANCED_INTERVAL_MS;
-      await pause(this.#instance.clock, Math.max(interval - MIN_INTERVAL_MS, 0), this.#wake.signal);
+      await pause(clock, MIN_INTERVAL_MS, this.#stop.signal);
+      unbalancedMs = balanced ? MIN_INTERVAL_MS : Math.min(unbalancedMs * 2, UNBALANCED_INTERVAL_MS);
+      const interval = balanced ? this.#options.intervalMs : unbalancedMs;
+      await pause(clock, Math.max(interval - MIN_INTERVAL_MS, 0), this.#wake.signal);
     }
     for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
   async #round(): Promise<boolean> {
-    const results = await Promise.all(this.#options.topics().map((topic) => this.#rebalanceTopic(topic)));
-    return results.every(Boolean);
+    const topics = this.#options.topics();
+    const complete = await Promise.all(topics.map((topic) => this.#rebalanceTopic(topic)));
+    // The broker makes the retry topic a moment after it has heard of the group; until then there is nothing in it.
+    if (topics.every((topic, index) => complete[index] || isRetryTopic(topic)))
+      this.#settleBalanced?.resolve();
+    return complete.every(Boolean);
   }
 
   /** Never rejects. */
@@ -120,9 +125,8 @@ export class Rebalance {
       return complete;
     } catch (error) {
       if (this.#stop.signal.aborted) return false;
-      // The broker creates the retry topic when it hears of the group; until then there is nothing to retry.
       if (isRetryTopic(topic) && error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND') {
-        this.#reports.debug(`The retry topic does not exist yet.`);
+        this.#reports.debug('The retry topic does not exist yet.');
       } else {
         this.#reports.failing(context, error);
       }
