@@ -1,4 +1,5 @@
 import { RocketMQError } from '../message/rocketmq-error.js';
+import { MemoryClient } from './memory/memory-client.js';
 import { RemotingClient } from './remoting/remoting-client.js';
 import type { ClientOptions, RocketMQClient } from './rocketmq-client.js';
 
@@ -36,9 +37,10 @@ export function createRocketMQClient(options: ClientOptions): RocketMQClient {
         'The gRPC engine (endpoints) is not part of this version. Use nameServer with the address of the name server.',
       );
     case 'engine':
+      if (options.engine === 'memory') return new MemoryClient(options);
       throw new RocketMQError(
-        'UNSUPPORTED',
-        `The engine "${String(options.engine)}" is not part of this version. Use nameServer with the address of a name server.`,
+        'INVALID_CONFIGURATION',
+        `There is no engine "${String(options.engine)}". Write "memory", or name brokers with nameServer.`,
       );
   }
 }

@@ -12,6 +12,14 @@ export type ClientLog = (
   error?: unknown,
 ) => void;
 
+/** The in-process broker that several clients of one process share: a `MemoryBroker`. */
+export interface MemoryBrokerHandle {
+  /** In receipts and queues. */
+  readonly name: string;
+  /** Ends its timers and cuts off its clients. */
+  close(): void;
+}
+
 export interface ClientOptions {
   /** Name servers of the remoting engine: `host:9876;host2:9876`. */
   readonly nameServer?: string;
@@ -19,6 +27,8 @@ export interface ClientOptions {
   readonly endpoints?: string;
   /** The in-process engine, for tests and a first look. */
   readonly engine?: 'memory';
+  /** Which in-process broker to join; clients with the same one see the same messages. @default a broker of its own */
+  readonly memory?: { readonly broker: MemoryBrokerHandle };
   /** Distinguishes several clients of one process and host. @default a random text */
   readonly instanceName?: string;
   /** Prefix of topics and groups, to keep environments apart. */
