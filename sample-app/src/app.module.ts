@@ -1,10 +1,12 @@
 import { Module, ValidationPipe } from '@nestjs/common';
-import { APP_PIPE } from '@nestjs/core';
+import { APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { RocketMQModule } from 'nestjs-rocketmq';
+import { TimingInterceptor } from './common/timing.interceptor.js';
 import { AppConfig } from './config/app-config.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { InventoryModule } from './inventory/inventory.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import { OrdersModule } from './orders/orders.module.js';
 import { PaymentModule } from './payment/payment.module.js';
 
@@ -32,8 +34,10 @@ import { PaymentModule } from './payment/payment.module.js';
     OrdersModule,
     InventoryModule,
     PaymentModule,
+    OperationsModule,
   ],
   providers: [
+    { provide: APP_INTERCEPTOR, useClass: TimingInterceptor },
     {
       // For requests and for messages. A message that fails goes to the dead-letter topic: it would never get better.
       provide: APP_PIPE,

@@ -1,4 +1,9 @@
-import { createClient, type Producer, type ReceivedMessage, type RocketMQClient } from 'nestjs-rocketmq';
+import {
+  createRocketMQClient,
+  type Producer,
+  type ReceivedMessage,
+  type RocketMQClient,
+} from 'nestjs-rocketmq';
 import { until } from './until.js';
 
 const TOPICS = ['orders', 'inventory', 'payments', 'order-deadlines'] as const;
@@ -21,7 +26,7 @@ export class Wiretap {
   ) {}
 
   static async start(nameServer: string, namespace: string | undefined): Promise<Wiretap> {
-    const client = createClient({ nameServer, ...(namespace !== undefined && { namespace }) });
+    const client = createRocketMQClient({ nameServer, ...(namespace !== undefined && { namespace }) });
     const producer = client.createProducer({ group: 'wiretap' });
     let tap: Wiretap | undefined;
     const consumer = client.createPushConsumer({

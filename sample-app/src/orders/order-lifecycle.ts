@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Outbox } from 'nestjs-rocketmq';
+import { Outbox, RejectMessage } from 'nestjs-rocketmq';
 import type { EntityManager } from 'typeorm';
 import { AppConfig } from '../config/app-config.js';
 import {
@@ -69,8 +69,11 @@ export class OrderLifecycle {
   }
 
   /** Two messages about one order may be handled at the same time, on two instances: the row lock puts them in line. */
-  private lock(tx: EntityManager, id: string): Promise<Order> {
-    return tx.findOneOrFail(Order, { where: { id }, lock: { mode: 'pessimistic_write' } });
+  private async lock(tx: EntityManager, id: string): Promise<Order> {
+    const order = await tx.findOne(Order, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    // An order that is not there will not be there later either: no further attempts, a dead letter at once.
+    if (!order) throw new RejectMessage(`there is no order ${id}`);
+    return order;
   }
 
   private async move(tx: EntityManager, order: Order, status: OrderStatus, note: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { createClient, type ReceivedMessage, type RocketMQClient } from 'nestjs-rocketmq';
+import { createRocketMQClient, type ReceivedMessage, type RocketMQClient } from 'nestjs-rocketmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ORDERS } from '../../../sample-app/src/contracts/order-events.js';
 import { nameServer } from '../../support/broker.js';
@@ -13,7 +13,7 @@ describe('the books of the shop', () => {
 
   beforeAll(async () => {
     sample = await startSampleApp({ PAYMENT_WINDOW_MS: '2000' });
-    stranger = createClient({ nameServer: nameServer(), namespace: sample.namespace });
+    stranger = createRocketMQClient({ nameServer: nameServer(), namespace: sample.namespace });
     await stranger.start();
   });
   afterAll(async () => {

@@ -3,7 +3,7 @@ import { Injectable, Module, type INestApplicationContext } from '@nestjs/common
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import {
-  createClient,
+  createRocketMQClient,
   Ctx,
   Idempotent,
   Payload,
@@ -119,8 +119,9 @@ describe('handlers in bad weather', () => {
     class WeatherModule {}
     const module = await Test.createTestingModule({ imports: [WeatherModule] }).compile();
     // Failures are the subject here; their stack traces would fill the screen.
-    app = await module.useLogger(false).init();
-    client = createClient({ nameServer: nameServer(), namespace });
+    module.useLogger(false);
+    app = await module.init();
+    client = createRocketMQClient({ nameServer: nameServer(), namespace });
     await client.start();
     producer = client.createProducer({ group: 'weather' });
     await producer.start();
