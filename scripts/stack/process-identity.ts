@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
@@ -26,10 +26,19 @@ function bootId(): string {
   }
 }
 
+/**
+ * A killed JVM is a zombie as soon as its first thread has gone, while others still hold its ports. It has ended when
+ * none is left, reaped or not.
+ */
+function hasOtherThreads(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).length > 1;
+}
+
 function startTimeOnLinux(pid: number): string | undefined {
   try {
     const { state, startTime } = parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    return state === 'Z' || state === 'X' || startTime === '' ? undefined : `${bootId()}:${startTime}`;
+    if (startTime === '' || (state === 'Z' && !hasOtherThreads(pid))) return undefined;
+    return `${bootId()}:${startTime}`;
   } catch {
     return undefined;
   }

@@ -210,6 +210,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       return stack;
     } catch (error) {
       await stack.abandon();
+      if (options.signal?.aborted && !options.keepData)
+        await rm(stackFolder(name), { recursive: true, force: true });
       if (!(error instanceof PortTakenError) || attempt === PORT_ATTEMPTS) throw error;
       progress('a port was taken in the meantime, trying others');
     }

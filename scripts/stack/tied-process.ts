@@ -13,25 +13,24 @@ import { StackError } from './stack-error.js';
  * When this process ends, however it ends (SIGKILL included, and at any moment, even before it learned the
  * child's id), the pipe closes and the shell kills what it started. The word `keep` releases the command: that
  * is how `rocketmq start` leaves a stack running behind itself.
+ *
+ * The command runs in the foreground of the shell, since a shell makes what it runs in the background deaf to SIGINT and
+ * SIGQUIT; it reports its own id (fd 3) before it becomes the command. The traps keep the shell alive to collect it.
  */
 const SCRIPT = `
-exec 4<&0 </dev/null
+exec 4<&0 </dev/null 5>&2 2>/dev/null
 signal=$1; shift
-"$@" 3>&- 4<&- &
-child=$!
-echo "$child" >&3
-exec 3>&-
+trap : INT QUIT TERM
 (
+  trap '' TERM
   read -r word <&4
-  if [ "$word" != keep ]; then
-    if [ "$signal" = KILL ]; then kill -s KILL 0; else kill -s "$signal" "$child"; fi
-  fi
-) &
+  [ "$word" = keep ] || kill -s "$signal" 0
+) 3>&- 5>&- &
 guard=$!
 exec 4<&-
-wait "$child"
+/bin/sh -c 'echo $$ >&3; exec 3>&- 2>&5 5>&-; exec "$@"' tied "$@"
 code=$?
-kill "$guard" 2>/dev/null
+kill -s KILL "$guard"
 exit "$code"
 `;
 
@@ -42,7 +41,7 @@ export interface TiedProcessOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Receives stdout and stderr, appended. Not given: they go where ours go. */
   readonly logFile?: string;
-  /** What the command gets when we are gone. KILL reaches its whole process group. @default 'KILL' */
+  /** What the process group of the command gets when we are gone. @default 'KILL' */
   readonly deathSignal?: 'KILL' | 'QUIT' | 'TERM';
   /** A server: does not keep a script alive that has nothing else to do. @default false */
   readonly background?: boolean;

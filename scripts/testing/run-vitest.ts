@@ -49,7 +49,12 @@ export async function runVitest(
         ...suite.specs,
       ],
       cwd: projectFolder,
-      env: { ...process.env, ...environment, [SUMMARY_FILE_VARIABLE]: summaryFile },
+      env: {
+        ...process.env,
+        ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }),
+        ...environment,
+        [SUMMARY_FILE_VARIABLE]: summaryFile,
+      },
     });
     const stop = (): void => {
       signalGroup(vitest.group, 'SIGTERM');
