@@ -1,0 +1,90 @@
+import type { DataSource } from 'typeorm';
+import { systemClock, type Clock } from '../client/clock.js';
+import type { Producer } from '../client/producer.js';
+import { MessageIdGenerator } from '../database/message-id.js';
+import { dataSourceTransactionHost, type TransactionHost } from '../database/transaction-host.js';
+import { sqlDialect } from '../database/sql-dialect.js';
+import { SqlSession } from '../database/sql-session.js';
+import { watch } from '../database/transaction-journal.js';
+import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import { checkOutbox } from './check-outbox.js';
+import { resolveOutboxOptions, type OutboxOptions } from './outbox-options.js';
+import { OutboxRelay } from './outbox-relay.js';
+import type { OutboxStore } from './outbox-store.js';
+import { Outbox } from './outbox.js';
+import { PostgresOutboxStore } from './postgres-outbox-store.js';
+
+export interface OutboxFeatureDeps {
+  /** Initialized. Its options also say which dialect is spoken. */
+  readonly dataSource: DataSource;
+  /** The producer to send with, or one per named connection (undefined: the default connection). */
+  readonly producer: Producer | ((connection: string | undefined) => Producer);
+  readonly events: RocketMQEvents;
+  readonly clock?: Clock;
+  readonly serializer?: MessageSerializer;
+  /** Largest body, bytes; equal to the producer's. @default 4194304 */
+  readonly maxMessageSize?: number;
+  /** Finds the transaction of `outbox.send(destination, payload)`. @default the DataSource's own manager */
+  readonly transactionHost?: TransactionHost;
+  readonly options?: OutboxOptions;
+  /** Instead of the store for the DataSource's dialect. */
+  readonly store?: OutboxStore;
+}
+
+/** Everything the outbox consists of, wired. */
+export interface OutboxFeature {
+  readonly outbox: Outbox;
+  readonly relay: OutboxRelay;
+  /**
+   * Compares database and settings, at boot.
+   * @throws RocketMQError `SCHEMA_MISMATCH`, `INVALID_CONFIGURATION`, `DATABASE_FAILED`
+   */
+  check(): Promise<void>;
+}
+
+/**
+ * @throws RocketMQError `INVALID_CONFIGURATION`
+ */
+export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
+  const { dataSource, events, clock = systemClock, serializer = jsonSerializer, maxMessageSize } = deps;
+  const options = resolveOutboxOptions(deps.options);
+  const producer = typeof deps.producer === 'function' ? deps.producer : single(deps.producer);
+  const store = deps.store ?? outboxStore(dataSource, options.tablePrefix);
+  const relay = new OutboxRelay({ store, producer, clock, events, options });
+  const ids = new MessageIdGenerator(clock);
+  watch(dataSource);
+  const outbox = new Outbox({
+    dataSource,
+    store,
+    relay,
+    transactionHost: deps.transactionHost ?? dataSourceTransactionHost(dataSource),
+    defaults: { serializer, maxMessageSize, nextMessageId: () => ids.next() },
+    ordering: options.ordering,
+  });
+  return { outbox, relay, check: () => checkOutbox(dataSource, store, options) };
+}
+
+function outboxStore(dataSource: DataSource, prefix: string): OutboxStore {
+  const dialect = sqlDialect(dataSource);
+  switch (dialect) {
+    case 'postgres':
+      return new PostgresOutboxStore(new SqlSession(dataSource, dialect), prefix);
+    default:
+      throw new RocketMQError(
+        'INVALID_CONFIGURATION',
+        `The outbox has no SQL for ${dialect} yet. Use postgres.`,
+      );
+  }
+}
+
+function single(producer: Producer): (connection: string | undefined) => Producer {
+  return (connection) => {
+    if (connection === undefined) return producer;
+    throw new RocketMQError(
+      'INVALID_ARGUMENT',
+      `A row names connection "${connection}", but this outbox has one producer. Configure the connection, or leave the name out.`,
+    );
+  };
+}

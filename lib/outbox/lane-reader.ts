@@ -1,0 +1,234 @@
+import type { Clock, ClockTimer } from '../client/clock.js';
+import type { Lane, PendingRow } from './lane.js';
+import type { LaneSet } from './lane-set.js';
+import type { FetchRequest, OutboxStore } from './outbox-store.js';
+import type { OutboxRow } from './outbox-row.js';
+
+export interface LaneReaderOptions {
+  readonly fetchSize: number;
+  readonly pollMinMs: number;
+  readonly pollMaxMs: number;
+  readonly sweepMs: number;
+}
+
+export interface LaneReaderEvents {
+  /** Rows that came into memory, in order of id within a lane. */
+  found(rows: readonly PendingRow[]): void;
+  failed(error: unknown): void;
+}
+
+/** A full sweep comes after this many others, or later when it is slow. */
+const SWEEPS_PER_FULL_SWEEP = 30;
+/** Sweeps may take this share of the time. */
+const SWEEP_DUTY = 20;
+
+/**
+ * Finds rows of held lanes: at once when somebody knows of them (`wake`), otherwise by looking, often while there
+ * is something and seldom while there is nothing.
+ *
+ * A look goes upwards from the highest id seen. Rows whose transaction took longer than that of later ones appear
+ * below it; sweeps find them, from a floor that follows behind, and now and then from the very beginning. So a
+ * floor can cost time, never a row.
+ */
+export class LaneReader {
+  private running: Promise<void> | undefined;
+  private stopped = false;
+  private wakeUp: (() => void) | undefined;
+  private idleMs: number;
+  private pollAt = 0;
+  private sweepAt = 0;
+  private sweeps = 0;
+  private fullSweepAt = 0;
+  /** No memory was free at the last look. */
+  private starved = false;
+
+  constructor(
+    private readonly store: Pick<OutboxStore, 'fetch'>,
+    private readonly lanes: LaneSet,
+    private readonly options: LaneReaderOptions,
+    private readonly events: LaneReaderEvents,
+    private readonly clock: Clock,
+  ) {
+    this.idleMs = options.pollMinMs;
+  }
+
+  start(): void {
+    this.running ??= this.loop();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.wake();
+    await this.running;
+  }
+
+  /** A lane wants a look. The flag is on the lane, so a call while a look is under way is not lost. */
+  wake(): void {
+    this.wakeUp?.();
+  }
+
+  /** Rows of these lanes left memory. */
+  roomMade(lanes: Iterable<Lane>): void {
+    if (this.starved) {
+      if (this.lanes.freeRows < this.options.fetchSize / 2 && this.lanes.rows > 0) return;
+      this.starved = false;
+      this.wake();
+      return;
+    }
+    for (const lane of lanes) {
+      if (lane.more && lane.rows.size <= this.options.fetchSize) {
+        this.wake();
+        return;
+      }
+    }
+  }
+
+  private async loop(): Promise<void> {
+    while (!this.stopped) {
+      const requests = this.due();
+      if (requests.length === 0) {
+        await this.sleep();
+        continue;
+      }
+      try {
+        await this.look(requests);
+      } catch (error) {
+        this.events.failed(error);
+        for (const { lane } of requests) lane.wantsLook = true;
+        await this.pauseFor(this.options.pollMaxMs);
+      }
+    }
+  }
+
+  /** Which lanes to look at now, and from where. */
+  private due(): readonly Look[] {
+    const now = this.clock.monotonic();
+    if (!this.lanes.hasRoom) {
+      this.starved = this.lanes.rows > 0;
+      if (this.starved) return [];
+    }
+    const poll = now >= this.pollAt;
+    const sweep = now >= this.sweepAt;
+    const full = sweep && now >= this.fullSweepAt && this.sweeps >= SWEEPS_PER_FULL_SWEEP;
+    if (sweep) this.sweeps = full ? 0 : this.sweeps + 1;
+    const looks: Look[] = [];
+    for (const lane of this.lanes.held()) {
+      if (!lane.canSend(now)) continue;
+      const crowded = lane.rows.size >= this.options.fetchSize * 2;
+      if (full || lane.wantsSweep) looks.push({ lane, kind: 'full' });
+      else if (sweep) looks.push({ lane, kind: 'sweep' });
+      else if (!crowded && (poll || lane.wantsLook || lane.more)) looks.push({ lane, kind: 'look' });
+    }
+    if (looks.length === 0) {
+      if (poll) this.pollAt = now + this.idleMs;
+      if (sweep) this.sweepAt = now + this.options.sweepMs;
+    }
+    return looks;
+  }
+
+  private async look(looks: readonly Look[]): Promise<void> {
+    const startedAt = this.clock.monotonic();
+    const limit = clamp(Math.floor(this.lanes.freeRows / looks.length), 16, this.options.fetchSize);
+    const bytes = Math.max(64 * 1024, Math.floor(this.lanes.freeBytes / looks.length));
+    for (const { lane } of looks) {
+      lane.wantsLook = false;
+      lane.wantsSweep = false;
+      lane.removedMeanwhile = new Set();
+    }
+    let found: readonly PendingRow[];
+    try {
+      const rows = await this.store.fetch(looks.map(toRequest), limit, bytes);
+      found = this.takeIn(looks, rows, limit, bytes);
+    } finally {
+      for (const { lane } of looks) lane.removedMeanwhile = undefined;
+    }
+    this.schedule(looks, startedAt, found.length > 0);
+    if (found.length > 0) this.events.found(found);
+  }
+
+  private takeIn(
+    looks: readonly Look[],
+    rows: readonly OutboxRow[],
+    limit: number,
+    bytes: number,
+  ): PendingRow[] {
+    const now = this.clock.monotonic();
+    const byLane = new Map<number, OutboxRow[]>();
+    for (const row of rows) {
+      const group = byLane.get(row.lane);
+      if (group === undefined) byLane.set(row.lane, [row]);
+      else group.push(row);
+    }
+    const found: PendingRow[] = [];
+    for (const { lane, kind } of looks) {
+      if (lane.state !== 'held') continue;
+      const group = byLane.get(lane.lane) ?? [];
+      const size = group.reduce((sum, { body }) => sum + body.length, 0);
+      const complete = group.length < limit && size < bytes;
+      for (const row of group) {
+        const pending = this.lanes.admit(lane, row, now);
+        if (pending !== undefined) found.push(pending);
+      }
+      const last = group[group.length - 1]?.id ?? 0;
+      // A sweep that ended at its limit below the cursor says nothing about what is above.
+      if (complete || last >= lane.cursor) {
+        lane.cursor = Math.max(lane.cursor, last);
+        lane.more = !complete;
+      }
+      // The floor is what the full sweep before this one saw: transactions had that long to end.
+      if (kind === 'full') {
+        lane.floor = lane.nextFloor;
+        lane.nextFloor = Math.max(0, (group[0]?.id ?? lane.cursor + 1) - 1);
+      }
+    }
+    return found;
+  }
+
+  private schedule(looks: readonly Look[], startedAt: number, foundSome: boolean): void {
+    const now = this.clock.monotonic();
+    const took = now - startedAt;
+    const { pollMinMs, pollMaxMs, sweepMs } = this.options;
+    this.idleMs = foundSome ? pollMinMs : Math.min(pollMaxMs, Math.max(pollMinMs, this.idleMs * 2));
+    this.pollAt = now + this.idleMs;
+    if (looks.some(({ kind }) => kind !== 'look')) this.sweepAt = now + Math.max(sweepMs, took * SWEEP_DUTY);
+    if (looks.some(({ kind }) => kind === 'full')) this.fullSweepAt = now + took * SWEEP_DUTY;
+  }
+
+  private sleep(): Promise<void> {
+    if (this.starved) return this.pauseFor(this.options.pollMaxMs);
+    const now = this.clock.monotonic();
+    return this.pauseFor(Math.max(1, Math.min(this.pollAt, this.sweepAt) - now));
+  }
+
+  private pauseFor(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: ClockTimer = undefined;
+      const done = (): void => {
+        this.clock.clearTimeout(timer);
+        this.wakeUp = undefined;
+        resolve();
+      };
+      this.wakeUp = done;
+      timer = this.clock.setTimeout(done, ms);
+      if (this.stopped) done();
+    });
+  }
+}
+
+/**
+ * - `look`: from the cursor upwards.
+ * - `sweep`: from the floor.
+ * - `full`: from the beginning.
+ */
+interface Look {
+  readonly lane: Lane;
+  readonly kind: 'look' | 'sweep' | 'full';
+}
+
+function toRequest({ lane, kind }: Look): FetchRequest {
+  return { lane: lane.lane, after: kind === 'look' ? lane.cursor : kind === 'sweep' ? lane.floor : 0 };
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(high, Math.max(low, value));
+}

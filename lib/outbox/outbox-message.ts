@@ -1,0 +1,137 @@
+import { parseDestination, type Destination } from '../message/destination.js';
+import type { Message, MessageHeaders } from '../message/message.js';
+import { checkMessage, DEFAULT_MAX_BODY_BYTES, MAX_PROPERTIES_BYTES } from '../message/message-limits.js';
+import type { MessageSerializer } from '../message/message-serializer.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import { isMessageId } from '../database/message-id.js';
+import type { NewOutboxRow } from './outbox-row.js';
+
+/** What can be said about one message of the outbox. */
+export interface OutboxSendOptions {
+  /** Messages of one ordering key are sent in the order their transactions wrote them. At most 255 characters. */
+  readonly orderingKey?: string;
+  /** Milliseconds from now (timer message, brokers from 5.0), or one of the broker's delay levels. */
+  readonly delay?: number | { readonly level: number };
+  /** When consumers may see it (timer message, brokers from 5.0). */
+  readonly deliverAt?: Date;
+  /** Business keys the broker indexes. */
+  readonly keys?: string | readonly string[];
+  readonly headers?: MessageHeaders;
+  /** Instead of writing it into the destination. */
+  readonly tag?: string;
+  readonly serializer?: MessageSerializer;
+  /** Name of the connection to send over. @default the default connection */
+  readonly connection?: string;
+  /** An id of 32 hex digits to use instead of a new one. */
+  readonly messageId?: string;
+}
+
+export interface OutboxMessageDefaults {
+  readonly serializer: MessageSerializer;
+  readonly maxMessageSize?: number | undefined;
+  nextMessageId(): string;
+}
+
+/** What the columns of ordering key, tag and connection hold, in characters. */
+const MAX_COLUMN_LENGTH = 255;
+const MAX_CONNECTION_LENGTH = 64;
+
+/** A row without its place: lane and sequence are found later. */
+export type UnplacedRow = Omit<NewOutboxRow, 'lane' | 'sequence'>;
+
+/**
+ * Checks everything about a message that the broker would refuse later, when nobody could tell the caller any more.
+ *
+ * @throws RocketMQError `INVALID_ARGUMENT`, `MESSAGE_TOO_LARGE`, `SERIALIZATION_FAILED`
+ */
+export function toUnplacedRow(
+  destination: string | Destination,
+  payload: unknown,
+  options: OutboxSendOptions,
+  defaults: OutboxMessageDefaults,
+): UnplacedRow {
+  const { topic, tag: ownTag } = parseDestination(destination);
+  if (ownTag !== undefined && options.tag !== undefined && ownTag !== options.tag) {
+    throw invalid(`Two tags are given, "${ownTag}" and "${options.tag}". Give one.`);
+  }
+  const tag = options.tag ?? ownTag;
+  const keys = typeof options.keys === 'string' ? [options.keys] : options.keys;
+  const { orderingKey, headers, connection } = options;
+  checkTimes(options);
+  checkLength('Tag', tag, MAX_COLUMN_LENGTH);
+  checkLength('Ordering key', orderingKey, MAX_COLUMN_LENGTH);
+  checkLength('Connection', connection, MAX_CONNECTION_LENGTH);
+  if (options.messageId !== undefined && !isMessageId(options.messageId)) {
+    throw invalid(`Message id "${options.messageId}" does not have 32 hex digits. Leave it out to get one.`);
+  }
+  const delayMs = typeof options.delay === 'number' ? options.delay : undefined;
+  const delayLevel = typeof options.delay === 'object' ? options.delay.level : undefined;
+  const deliverAt = options.deliverAt?.getTime();
+  const message: Message = {
+    topic,
+    tag,
+    keys,
+    orderingKey,
+    headers,
+    body: (options.serializer ?? defaults.serializer).serialize(payload),
+    messageId: (options.messageId ?? defaults.nextMessageId()).toUpperCase(),
+    delivery:
+      delayLevel !== undefined
+        ? { level: delayLevel }
+        : delayMs !== undefined
+          ? { afterMs: delayMs }
+          : deliverAt !== undefined
+            ? { at: deliverAt }
+            : undefined,
+  };
+  checkMessage(message, defaults.maxMessageSize ?? DEFAULT_MAX_BODY_BYTES);
+  checkProperties(message);
+  return {
+    topic,
+    tag,
+    orderingKey,
+    keys,
+    headers,
+    body: message.body,
+    messageId: message.messageId as string,
+    delayLevel,
+    delayMs,
+    deliverAt,
+    connection,
+  };
+}
+
+function checkTimes({ delay, deliverAt }: OutboxSendOptions): void {
+  if (delay !== undefined && deliverAt !== undefined) {
+    throw invalid('Both delay and deliverAt are given. Give one.');
+  }
+  if (deliverAt !== undefined && Number.isNaN(deliverAt.getTime())) {
+    throw invalid('deliverAt is not a valid date. Give a Date.');
+  }
+}
+
+function checkLength(what: string, text: string | undefined, max: number): void {
+  if (text !== undefined && text.length > max) {
+    throw invalid(`${what} "${text.slice(0, 40)}…" has ${text.length} characters. Use at most ${max}.`);
+  }
+}
+
+/** Headers alone were checked; here with keys, tag and ordering key, which share the field. */
+function checkProperties({ headers, keys, tag, orderingKey, topic }: Message): void {
+  const own = 1_024;
+  let bytes = own + Buffer.byteLength(keys?.join(' ') ?? '');
+  for (const text of [tag, orderingKey]) bytes += Buffer.byteLength(text ?? '') + 16;
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
+  }
+  if (bytes > MAX_PROPERTIES_BYTES) {
+    throw new RocketMQError(
+      'MESSAGE_TOO_LARGE',
+      `Headers, keys, tag and ordering key of the message for "${topic}" take ${bytes} bytes with RocketMQ's own properties; the limit is ${MAX_PROPERTIES_BYTES}. Move data into the body.`,
+    );
+  }
+}
+
+function invalid(message: string): RocketMQError {
+  return new RocketMQError('INVALID_ARGUMENT', message);
+}

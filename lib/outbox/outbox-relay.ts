@@ -1,0 +1,357 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { pause, type Clock } from '../client/clock.js';
+import type { Producer } from '../client/producer.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import { Dispatcher } from './dispatcher.js';
+import { LaneKeeper } from './lane-keeper.js';
+import { LaneReader } from './lane-reader.js';
+import { LaneSet } from './lane-set.js';
+import type { Lane, PendingRow } from './lane.js';
+import { LEASE_MARGIN_MS, type ResolvedOutboxOptions } from './outbox-options.js';
+import type { OutboxRow } from './outbox-row.js';
+import type { OutboxStore } from './outbox-store.js';
+import { Parking, type ParkedRow } from './parking.js';
+import { reportRelay } from './relay-events.js';
+import type { SendFailure } from './send-failure.js';
+import { Settler } from './settler.js';
+
+export interface OutboxRelayDeps {
+  readonly store: OutboxStore;
+  /** The producer of a connection; undefined is the default connection. */
+  readonly producer: (connection: string | undefined) => Producer;
+  readonly clock: Clock;
+  readonly events: RocketMQEvents;
+  readonly options: ResolvedOutboxOptions;
+  /** Between 0 and 1, for jitter. @default Math.random */
+  readonly random?: () => number;
+  /** Id of this instance among the others. @default host name and a random part */
+  readonly instance?: string;
+}
+
+/** Rows that gather before the settling statement, and how long. */
+const SETTLE_BATCH = 500;
+const SETTLE_GATHER_MS = 2;
+/** Keyless rows written to one lane before the next is taken: neighbours are removed together. */
+const ROWS_PER_LANE = 64;
+
+/**
+ * Sends what transactions wrote to the outbox. Reads the lanes it holds, hands rows to the dispatcher, removes what
+ * the broker acknowledged, puts aside what it refuses. Several instances share the lanes; one that dies loses its
+ * lanes when their lease ends.
+ *
+ * Nothing that is committed is lost: a row leaves the table only after the broker acknowledged it, or into the table
+ * of parked rows. What is lost at a crash is knowledge, so messages may be sent twice, with the same id.
+ */
+export class OutboxRelay {
+  /** Id of this instance in the database. */
+  readonly instance: string;
+  private readonly lanes: LaneSet;
+  private readonly dispatcher: Dispatcher;
+  private readonly settler: Settler;
+  private readonly parking: Parking;
+  private readonly reader: LaneReader;
+  private keeper: LaneKeeper | undefined;
+  private mover: Promise<void> | undefined;
+  private draining: Promise<{ readonly abandoned: number }> | undefined;
+  private totalLanes = 0;
+  private writeLane: Lane | undefined;
+  private written = 0;
+  private readonly report: ReturnType<typeof reportRelay>;
+  private readonly random: () => number;
+
+  constructor(private readonly deps: OutboxRelayDeps) {
+    const { store, clock, options, events } = deps;
+    this.random = deps.random ?? Math.random;
+    this.instance = deps.instance ?? `${hostname().slice(0, 40)}-${randomUUID().slice(0, 13)}`;
+    this.report = reportRelay(events);
+    this.lanes = new LaneSet(options.maxRows, options.maxBytes);
+    this.dispatcher = new Dispatcher(
+      deps.producer,
+      options,
+      {
+        acknowledged: (rows, sendMs) => this.acknowledged(rows, sendMs),
+        refused: (pending, failure, error) => this.refused(pending, failure, error),
+        backedOff: (rows, delayMs, error) => this.report.backoff(rows, delayMs, error),
+        dropped: (pending) => this.lanes.remove(pending),
+      },
+      clock,
+      this.random,
+    );
+    this.settler = new Settler(
+      (rows) => this.settle(rows),
+      { batchSize: SETTLE_BATCH, gatherMs: SETTLE_GATHER_MS, retryMs: options.pollMaxMs },
+      clock,
+      (error) => this.report.error('settle', error),
+    );
+    this.parking = new Parking(
+      store,
+      () => this.lanes.held().filter((lane) => lane.canSend(clock.monotonic())),
+      {
+        behindDead: options.behindDead,
+        retryMs: options.pollMaxMs,
+        scanMs: options.parkedScanMs,
+        limit: options.fetchSize,
+      },
+      clock,
+      {
+        parked: (lane, rows) => this.parked(lane, rows),
+        freed: (lane, rows) => this.freed(lane, rows),
+        returned: (lane, rows, stillBlocked) => this.returned(lane, rows, stillBlocked),
+        lost: (lane) => this.parkingLost(lane),
+        failed: (error) => this.report.error('park', error),
+      },
+    );
+    this.reader = new LaneReader(
+      store,
+      this.lanes,
+      options,
+      {
+        found: (rows) => this.found(rows),
+        failed: (error) => this.report.error('fetch', error),
+      },
+      clock,
+    );
+  }
+
+  /** Begins to take lanes and to send. The tables have been checked before. */
+  async start(): Promise<void> {
+    if (this.keeper !== undefined || !this.deps.options.relay) return;
+    const { store, clock, options } = this.deps;
+    this.totalLanes = await store.lanes();
+    this.keeper = new LaneKeeper(
+      this.instance,
+      store,
+      this.lanes,
+      { ...options, reserveMs: options.sendTimeoutMs + LEASE_MARGIN_MS, totalLanes: this.totalLanes },
+      {
+        acquiring: (lanes) => this.acquiring(lanes),
+        changed: (gained, lost) => {
+          this.report.lanes(this.ownedLanes, gained, lost);
+          if (gained.length > 0) this.reader.wake();
+        },
+        renewed: () => {
+          this.dispatcher.resume();
+          this.reader.wake();
+        },
+        failed: (phase, error) => this.report.error(phase, error),
+      },
+      clock,
+      this.random,
+    );
+    this.keeper.start();
+    this.reader.start();
+    this.mover = this.parking.returnDueRows();
+  }
+
+  /** Lanes this instance holds. */
+  get ownedLanes(): readonly number[] {
+    return this.lanes.held().map(({ lane }) => lane);
+  }
+
+  /** Rows in memory, sends under way. */
+  get load(): { readonly rows: number; readonly bytes: number; readonly inFlight: number } {
+    return { rows: this.lanes.rows, bytes: this.lanes.bytes, inFlight: this.dispatcher.inFlight };
+  }
+
+  /** A lane for a row without ordering key: one of this instance's own, so that it can be sent from memory. */
+  chooseLane(totalLanes: number): number {
+    this.written += 1;
+    if (this.writeLane?.state === 'held' && this.written % ROWS_PER_LANE !== 0) return this.writeLane.lane;
+    const held = this.lanes.held();
+    this.writeLane = held[Math.floor(this.random() * held.length)];
+    return this.writeLane?.lane ?? Math.floor(this.random() * totalLanes);
+  }
+
+  /**
+   * Rows of a transaction that was committed a moment ago. Those without ordering key go out from memory at once.
+   * Those with one are read again, since other instances may have written to the same key before. So are all
+   * when the transaction is not `trusted` to have kept what it wrote.
+   */
+  committed(rows: readonly OutboxRow[], trusted: boolean): void {
+    if (this.draining !== undefined) return;
+    const now = this.deps.clock.monotonic();
+    const ready: PendingRow[] = [];
+    let look = false;
+    for (const row of rows) {
+      const lane = this.lanes.get(row.lane);
+      if (lane === undefined || !lane.canSend(now)) continue; // its owner will find it
+      if (trusted && row.orderingKey === undefined && this.lanes.hasRoom) {
+        const pending = this.lanes.admit(lane, row, now);
+        if (pending !== undefined) ready.push(pending);
+      } else {
+        lane.rewind(row.id);
+        look = true;
+      }
+    }
+    if (ready.length > 0) this.dispatcher.offer(ready);
+    if (look) this.reader.wake();
+  }
+
+  /** There may be rows nobody told about, in one lane or in all. */
+  wake(lane?: number): void {
+    const lanes = lane === undefined ? this.lanes.held() : [this.lanes.get(lane)];
+    for (const each of lanes) if (each !== undefined) each.wantsSweep = true;
+    this.reader.wake();
+  }
+
+  /**
+   * Stops: no new sends, what is under way gets its answer and is recorded, lanes are given back. Resolves with
+   * the number of rows whose outcome was not known in time; they will be sent again. Idempotent.
+   */
+  drain(timeoutMs: number): Promise<{ readonly abandoned: number }> {
+    this.draining ??= this.finish(timeoutMs);
+    return this.draining;
+  }
+
+  private async finish(timeoutMs: number): Promise<{ readonly abandoned: number }> {
+    const { clock, store } = this.deps;
+    const deadline = clock.monotonic() + timeoutMs;
+    this.keeper?.close();
+    this.dispatcher.stop();
+    const quiet = (async () => {
+      await this.reader.stop();
+      while (this.active() > 0 && clock.monotonic() < deadline) await pause(clock, 5);
+    })();
+    await Promise.race([quiet, pause(clock, Math.max(0, deadline - clock.monotonic()))]);
+    const abandoned = this.active();
+    this.settler.stop();
+    this.parking.stop();
+    const goodbye = (async () => {
+      await this.mover;
+      await this.keeper?.stop();
+      await this.keeper?.leave();
+      await store.close();
+    })().catch((error: unknown) => this.report.error('release', error));
+    // A database that does not answer must not keep the application from stopping.
+    await Promise.race([goodbye, pause(clock, Math.max(1_000, deadline - clock.monotonic()))]);
+    return { abandoned };
+  }
+
+  private active(): number {
+    return this.lanes.all().reduce((sum, lane) => sum + lane.active, 0);
+  }
+
+  private found(rows: readonly PendingRow[]): void {
+    const ready: PendingRow[] = [];
+    const behind = new Map<Lane, ParkedRow[]>();
+    for (const pending of rows) {
+      const { row, lane } = pending;
+      if (row.orderingKey === undefined || !lane.blockedKeys.has(row.orderingKey)) {
+        ready.push(pending);
+        continue;
+      }
+      const group = behind.get(lane) ?? [];
+      behind.set(lane, group);
+      group.push(toBehind(pending));
+    }
+    this.dispatcher.offer(ready);
+    for (const [lane, group] of behind) this.parking.add(lane, group);
+  }
+
+  private acknowledged(rows: readonly PendingRow[], sendMs: number): void {
+    for (const pending of rows) pending.lane.enter(pending, 'acknowledged');
+    this.report.dispatched(rows, sendMs, this.deps.clock.monotonic());
+    this.settler.add(rows);
+  }
+
+  private async settle(rows: readonly PendingRow[]): Promise<void> {
+    const { store, options, clock } = this.deps;
+    const startedAt = clock.monotonic();
+    const settled = await store.settle(
+      rows.map(({ row }) => ({ lane: row.lane, id: row.id })),
+      options.history !== false,
+    );
+    for (const pending of rows) this.lanes.remove(pending);
+    this.report.settled(rows, clock.monotonic() - startedAt, rows.length - settled);
+    this.reader.roomMade(new Set(rows.map(({ lane }) => lane)));
+  }
+
+  private refused(pending: PendingRow, failure: SendFailure, cause: unknown): void {
+    const { options } = this.deps;
+    const { lane, row } = pending;
+    const attempts = row.attempts + 1;
+    const dead = failure === 'impossible' || attempts >= options.maxAttempts;
+    const delayMs = dead ? undefined : this.retryDelay(attempts);
+    const error = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const orders: ParkedRow[] = [
+      {
+        pending,
+        cause,
+        order: {
+          id: row.id,
+          state: dead ? 'dead' : 'retry',
+          delayMs,
+          attempts,
+          error: error.slice(0, 4_000),
+        },
+      },
+    ];
+    if (row.orderingKey !== undefined && !(dead && options.behindDead === 'skip')) {
+      lane.blockedKeys.add(row.orderingKey);
+      const behind = this.dispatcher.withdraw(pending).filter(({ lane: { state } }) => state === 'held');
+      orders.push(...behind.map(toBehind));
+    }
+    this.parking.add(lane, orders);
+  }
+
+  private retryDelay(attempts: number): number {
+    const { retryMinMs, retryMaxMs } = this.deps.options;
+    const ceiling = Math.min(retryMaxMs, retryMinMs * 4 ** Math.min(attempts - 1, 15));
+    return ceiling * (0.8 + 0.4 * this.random());
+  }
+
+  private parked(lane: Lane, rows: readonly ParkedRow[]): void {
+    for (const { pending } of rows) this.lanes.remove(pending);
+    this.report.parked(lane, rows, this.deps.clock.now());
+    this.reader.roomMade([lane]);
+  }
+
+  private freed(lane: Lane, rows: readonly PendingRow[]): void {
+    for (const pending of rows) {
+      lane.enter(pending, 'waiting');
+      if (pending.row.orderingKey !== undefined) lane.blockedKeys.delete(pending.row.orderingKey);
+    }
+    this.dispatcher.offer(rows);
+  }
+
+  private returned(lane: Lane, rows: readonly OutboxRow[], stillBlocked: readonly string[]): void {
+    const now = this.deps.clock.monotonic();
+    const ready: PendingRow[] = [];
+    for (const row of rows) {
+      if (row.orderingKey !== undefined && !stillBlocked.includes(row.orderingKey)) {
+        lane.blockedKeys.delete(row.orderingKey);
+      }
+      const pending = this.lanes.admit(lane, row, now);
+      if (pending !== undefined) ready.push(pending);
+    }
+    this.dispatcher.offer(ready);
+  }
+
+  private parkingLost(lane: Lane): void {
+    if (lane.state !== 'lost') {
+      this.lanes.lose(lane);
+      this.report.lanes(this.ownedLanes, [], [lane.lane]);
+    }
+    for (const pending of lane.rows.values()) if (pending.phase === 'parking') this.lanes.remove(pending);
+  }
+
+  private async acquiring(lanes: readonly Lane[]): Promise<void> {
+    const { store, options } = this.deps;
+    const blocked = await store.blockedKeys(
+      lanes.map(({ lane }) => lane),
+      options.behindDead,
+    );
+    for (const { lane, orderingKey } of blocked) {
+      lanes.find((candidate) => candidate.lane === lane)?.blockedKeys.add(orderingKey);
+    }
+  }
+}
+
+function toBehind(pending: PendingRow): ParkedRow {
+  return {
+    pending,
+    cause: undefined,
+    order: { id: pending.row.id, state: 'behind', attempts: pending.row.attempts },
+  };
+}

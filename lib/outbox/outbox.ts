@@ -1,0 +1,167 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import { assertTransaction } from '../database/assert-transaction.js';
+import { journalOf } from '../database/transaction-journal.js';
+import type { TransactionHost } from '../database/transaction-host.js';
+import type { Destination } from '../message/destination.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import { laneOf } from './lane-hash.js';
+import {
+  toUnplacedRow,
+  type OutboxMessageDefaults,
+  type OutboxSendOptions,
+  type UnplacedRow,
+} from './outbox-message.js';
+import type { NewOutboxRow, OutboxRow, WrittenOutboxRow } from './outbox-row.js';
+import type { OutboxRelay } from './outbox-relay.js';
+import type { OutboxStore } from './outbox-store.js';
+
+/** What the caller gets for a message in the outbox. */
+export interface OutboxReceipt {
+  /** The id the message will have at the broker, however often it is sent. */
+  readonly messageId: string;
+}
+
+/** One message of `sendAll`. */
+export interface OutboxEntry {
+  readonly destination: string | Destination;
+  readonly payload: unknown;
+  readonly options?: OutboxSendOptions;
+}
+
+export interface OutboxDeps {
+  readonly dataSource: DataSource;
+  readonly store: OutboxStore;
+  readonly relay: Pick<OutboxRelay, 'chooseLane' | 'committed'>;
+  readonly transactionHost: TransactionHost;
+  readonly defaults: OutboxMessageDefaults;
+  readonly ordering: 'natural' | 'strict';
+}
+
+/**
+ * Writes messages into the caller's database transaction. They are sent when, and only when, it is committed:
+ * at once by this instance, or later by whichever instance is alive then.
+ */
+export class Outbox {
+  private lanes: number | undefined;
+
+  constructor(private readonly deps: OutboxDeps) {}
+
+  /**
+   * Writes one row in the transaction of `tx`.
+   *
+   * @throws RocketMQError `NO_TRANSACTION` outside a transaction or after it ended, `INVALID_ARGUMENT`,
+   * `MESSAGE_TOO_LARGE`, `SERIALIZATION_FAILED` before anything was written
+   */
+  send(
+    tx: EntityManager,
+    destination: string | Destination,
+    payload: unknown,
+    options?: OutboxSendOptions,
+  ): Promise<OutboxReceipt>;
+  /** Writes one row in the ambient transaction, see {@link TransactionHost}. */
+  send(
+    destination: string | Destination,
+    payload: unknown,
+    options?: OutboxSendOptions,
+  ): Promise<OutboxReceipt>;
+  async send(...args: unknown[]): Promise<OutboxReceipt> {
+    const [tx, destination, payload, options] = isDestination(args[0])
+      ? [this.deps.transactionHost.current(), ...args]
+      : args;
+    const [receipt] = await this.write(tx as EntityManager | undefined, 'outbox.send', [
+      {
+        destination: destination as string | Destination,
+        payload,
+        options: options as OutboxSendOptions | undefined,
+      },
+    ]);
+    return receipt as OutboxReceipt;
+  }
+
+  /** Writes many rows with one statement; none when one of them is wrong. Receipts in the order given. */
+  sendAll(tx: EntityManager, entries: readonly OutboxEntry[]): Promise<readonly OutboxReceipt[]>;
+  sendAll(entries: readonly OutboxEntry[]): Promise<readonly OutboxReceipt[]>;
+  async sendAll(
+    ...args: [EntityManager, readonly OutboxEntry[]] | [readonly OutboxEntry[]]
+  ): Promise<readonly OutboxReceipt[]> {
+    return args.length === 2
+      ? this.write(args[0], 'outbox.sendAll', args[1])
+      : this.write(this.deps.transactionHost.current(), 'outbox.sendAll', args[0]);
+  }
+
+  private async write(
+    tx: EntityManager | undefined,
+    what: string,
+    entries: readonly {
+      destination: string | Destination;
+      payload: unknown;
+      options?: OutboxSendOptions | undefined;
+    }[],
+  ): Promise<readonly OutboxReceipt[]> {
+    const { dataSource, store, relay, defaults } = this.deps;
+    const queryRunner = assertTransaction(tx, dataSource, what);
+    const unplaced = entries.map(({ destination, payload, options = {} }) =>
+      toUnplacedRow(destination, payload, options, defaults),
+    );
+    if (unplaced.length === 0) return [];
+    const { manager } = queryRunner;
+    const totalLanes = await this.totalLanes(manager);
+    const rows = await this.place(manager, unplaced, totalLanes);
+    const written = await store.insert(manager, rows);
+    const committed: OutboxRow[] = rows.map((row, index) => {
+      const { id, deliverAt } = written[index] as WrittenOutboxRow;
+      return { ...row, id, deliverAt, attempts: 0, ageMs: 0 };
+    });
+    journalOf(queryRunner).afterCommit.push((trusted) => relay.committed(committed, trusted));
+    return rows.map(({ messageId }) => ({ messageId }));
+  }
+
+  /** Lanes, and in strict order the next numbers of the keys. */
+  private async place(
+    tx: EntityManager,
+    rows: readonly UnplacedRow[],
+    lanes: number,
+  ): Promise<NewOutboxRow[]> {
+    const { store, relay, ordering } = this.deps;
+    const keys = rows.map(({ orderingKey }) => orderingKey).filter((key) => key !== undefined);
+    if (ordering === 'natural' || keys.length === 0) {
+      return rows.map((row) => ({ ...row, lane: laneFor(row, relay, lanes), sequence: undefined }));
+    }
+    const counts = new Map<string, number>();
+    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+    const last = new Map(await store.nextSequences(tx, counts));
+    const next = new Map([...counts].map(([key, count]) => [key, (last.get(key) ?? count) - count + 1]));
+    return rows.map((row) => {
+      const lane = laneFor(row, relay, lanes);
+      if (row.orderingKey === undefined) return { ...row, lane, sequence: undefined };
+      const sequence = next.get(row.orderingKey) ?? 1;
+      next.set(row.orderingKey, sequence + 1);
+      return { ...row, lane, sequence, headers: { ...row.headers, [SEQUENCE_HEADER]: String(sequence) } };
+    });
+  }
+
+  /** Read once, on the caller's own connection: the pool may have no other left. */
+  private async totalLanes(tx: EntityManager): Promise<number> {
+    if (this.lanes !== undefined) return this.lanes;
+    const lanes = await this.deps.store.lanes(tx);
+    if (lanes === 0) {
+      throw new RocketMQError(
+        'SCHEMA_MISMATCH',
+        'The outbox has no lanes. Run the migrations of nestjs-rocketmq/migrations.',
+      );
+    }
+    this.lanes = lanes;
+    return lanes;
+  }
+}
+
+/** Header with the place of a message among those of its ordering key, from 1; in strict order only. */
+export const SEQUENCE_HEADER = 'rmq-sequence';
+
+function laneFor(row: UnplacedRow, relay: Pick<OutboxRelay, 'chooseLane'>, lanes: number): number {
+  return row.orderingKey === undefined ? relay.chooseLane(lanes) : laneOf(row.orderingKey, lanes);
+}
+
+function isDestination(value: unknown): value is string | Destination {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null && 'topic' in value);
+}
