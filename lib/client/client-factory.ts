@@ -28,19 +28,16 @@ export function createRocketMQClient(options: ClientOptions): RocketMQClient {
       `${given.join(' and ')} exclude each other, since each chooses another engine. Keep one.`,
     );
   }
-  switch (chosen) {
-    case 'nameServer':
-      return new RemotingClient(options);
-    case 'endpoints':
-      throw new RocketMQError(
-        'UNSUPPORTED',
-        'The gRPC engine (endpoints) is not part of this version. Use nameServer with the address of the name server.',
-      );
-    case 'engine':
-      if (options.engine === 'memory') return new MemoryClient(options);
-      throw new RocketMQError(
-        'INVALID_CONFIGURATION',
-        `There is no engine "${String(options.engine)}". Write "memory", or name brokers with nameServer.`,
-      );
+  if (chosen === 'nameServer') return new RemotingClient(options);
+  if (chosen === 'endpoints') {
+    throw new RocketMQError(
+      'UNSUPPORTED',
+      'The gRPC engine (endpoints) is not part of this version. Use nameServer with the address of the name server.',
+    );
   }
+  if (options.engine === 'memory') return new MemoryClient(options);
+  throw new RocketMQError(
+    'INVALID_CONFIGURATION',
+    `There is no engine "${String(options.engine)}". Write "memory", or name brokers with nameServer.`,
+  );
 }

@@ -5,7 +5,7 @@ import { BrokerHeartbeats } from './broker-heartbeats.js';
 import { ConnectionTracker } from './connection-tracker.js';
 import type { ConsumerMember } from './consumer-member.js';
 import { answerBrokerRequests } from './inbound-requests.js';
-import { Namespace } from './namespace.js';
+import { Namespace } from '../namespace.js';
 import { RemotingChannels } from './network/remoting-channels.js';
 import type { ProducerMember } from './producer-member.js';
 import type { HeartbeatData } from './protocol/heartbeat-data.js';

@@ -26,7 +26,12 @@ export class SendingClient {
 
   static async open(options: Partial<ClientOptions> = {}): Promise<SendingClient> {
     const opened = new SendingClient(options);
-    await opened.client.start();
+    try {
+      await opened.client.start();
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
     return opened;
   }
 

@@ -220,11 +220,11 @@ describe('transactional messages', () => {
     );
 
     await untilBodies(topic, ['orders', 'payments', 'stock']);
-    expect([...asked].sort()).toEqual([
-      ['orders', ['orders']],
-      ['payments', ['payments']],
-      ['stock', ['stock']],
-    ]);
+    expect(Object.fromEntries(asked)).toEqual({
+      orders: ['orders'],
+      payments: ['payments'],
+      stock: ['stock'],
+    });
   });
 
   it('lets another instance of the group answer when the sender is gone', async () => {

@@ -1,7 +1,7 @@
 import type { ReceivedMessage } from '../../../message/message.js';
 import { ALL_MESSAGES, type Subscription } from '../../subscription.js';
 import type { Clock } from '../../clock.js';
-import type { Namespace } from '../namespace.js';
+import type { Namespace } from '../../namespace.js';
 import { buildSubscriptionData, type SubscriptionData } from '../protocol/subscription-data.js';
 
 /** What the consumer wants now, by the topic's name at the broker. */

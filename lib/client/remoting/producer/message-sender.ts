@@ -1,5 +1,5 @@
 import type { MessageQueue } from '../../../message/message.js';
-import { RocketMQError } from '../../../message/rocketmq-error.js';
+import { RocketMQError, type RocketMQErrorCode } from '../../../message/rocketmq-error.js';
 import { BrokerError } from '../../broker-error.js';
 import { pause } from '../../clock.js';
 import type { NotFullyStoredPolicy } from '../../producer.js';
@@ -92,12 +92,14 @@ export class MessageSender {
     const { clock } = this.#instance;
     const attempts = target.queue === undefined ? target.maxAttempts : 1;
     let lastBroker: string | undefined;
+    let lastError: unknown;
     let stored: Delivery | undefined;
     for (let attempt = 1; ; attempt++) {
       const topic = this.#topics.known(packet.topic) ?? (await this.topic(packet.topic, target));
       const queue = target.queue ?? topic.nextQueue(this.#faults, lastBroker);
       if (queue.brokerName === lastBroker) {
         await pause(clock, SAME_BROKER_PAUSE_MS * (attempt - 1), target.signal);
+        if (clock.monotonic() >= target.deadline && lastError !== undefined) throw lastError;
       }
       try {
         const delivery = await this.#attempt(packet, topic.name, queue, target);
@@ -118,6 +120,7 @@ export class MessageSender {
           error,
         );
         this.#lookAgain(topic, queue, error);
+        lastError = error;
       }
       lastBroker = queue.brokerName;
     }
@@ -215,9 +218,7 @@ export class MessageSender {
       this.#faults.unreachable(queue.brokerName);
     }
     const another =
-      error instanceof BrokerError
-        ? isRetriedElsewhere(error.responseCode)
-        : error.code === 'CONNECTION_FAILED' || error.code === 'NO_WRITABLE_QUEUE';
+      error instanceof BrokerError ? isRetriedElsewhere(error.responseCode) : RETRIED_ERRORS.has(error.code);
     return another && signal?.aborted !== true && this.#instance.clock.monotonic() < deadline;
   }
 
@@ -241,6 +242,13 @@ export class MessageSender {
     );
   }
 }
+
+/** Failures that say something about a connection or a broker, not about the message. */
+const RETRIED_ERRORS: ReadonlySet<RocketMQErrorCode> = new Set<RocketMQErrorCode>([
+  'CONNECTION_FAILED',
+  'NO_WRITABLE_QUEUE',
+  'PROTOCOL_VIOLATION',
+]);
 
 const MEANING: Readonly<Record<Exclude<SendStatus, 'SEND_OK'>, string>> = {
   FLUSH_DISK_TIMEOUT: 'It was not on the disk in time (SYNC_FLUSH): a crash of the machine may lose it.',

@@ -1,4 +1,5 @@
 import type { MessageQueue } from '../../../message/message.js';
+import { BrokerError } from '../../broker-error.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { MQFaultStrategy } from './mq-fault-strategy.js';
 
@@ -26,17 +27,20 @@ export class PublishTopic {
    */
   nextQueue(faults: MQFaultStrategy, lastBrokerName?: string): MessageQueue {
     const { queues } = this;
-    let otherBroker: MessageQueue | undefined;
-    for (let tried = 0; tried < queues.length; tried++) {
-      this.#cursor = this.#cursor + 1 < queues.length ? this.#cursor + 1 : 0;
-      const queue = queues[this.#cursor]!;
-      if (queue.brokerName === lastBrokerName) continue;
-      if (faults.isAvailable(queue.brokerName)) return queue;
-      otherBroker ??= queue;
+    let otherBroker = -1;
+    for (let step = 1; step <= queues.length; step++) {
+      const index = (this.#cursor + step) % queues.length;
+      const { brokerName } = queues[index]!;
+      if (brokerName === lastBrokerName) continue;
+      if (faults.isAvailable(brokerName)) return this.#take(index);
+      if (otherBroker < 0) otherBroker = index;
     }
-    if (otherBroker) return otherBroker;
-    this.#cursor = this.#cursor + 1 < queues.length ? this.#cursor + 1 : 0;
-    return queues[this.#cursor]!;
+    return this.#take(otherBroker < 0 ? (this.#cursor + 1) % queues.length : otherBroker);
+  }
+
+  #take(index: number): MessageQueue {
+    this.#cursor = index;
+    return this.queues[index]!;
   }
 }
 
@@ -75,7 +79,9 @@ export class PublishTopics {
       this.#shownNames.set(name, topic);
       routes.track(name);
     }
-    const { queues } = await routes.publishQueues(name, { autoCreate: true });
+    const { queues } = await routes.publishQueues(name, { autoCreate: true }).catch((error: unknown) => {
+      throw explained(error, topic);
+    });
     // Sends that looked it up at the same time take turns together.
     const known = this.#topics.get(topic);
     if (known?.queues === queues) return known;
@@ -90,4 +96,14 @@ export class PublishTopics {
     this.#shownNames.clear();
     this.#topics.clear();
   }
+}
+
+/** The route that failed last is that of the topic which stands in for unknown ones: not what the caller asked for. */
+function explained(error: unknown, topic: string): unknown {
+  if (!(error instanceof BrokerError) || error.code !== 'TOPIC_NOT_FOUND') return error;
+  return new BrokerError(
+    'TOPIC_NOT_FOUND',
+    `Topic "${topic}" does not exist, and no broker creates topics by itself. Create it (admin.createTopic), correct its name, or set autoCreateTopicEnable=true on a development broker.`,
+    { responseCode: error.responseCode, address: error.address, cause: error },
+  );
 }
