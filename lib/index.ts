@@ -115,3 +115,13 @@ export type {
   TopicPolicy,
 } from './module/rocketmq-module-options.js';
 export { RocketMQModule } from './module/rocketmq.module.js';
+
+export { Outbox, type OutboxEntry, type OutboxReceipt } from './outbox/outbox.js';
+export type { OutboxSendOptions } from './outbox/outbox-message.js';
+export type { OutboxOptions } from './outbox/outbox-options.js';
+export {
+  clsTransactionHost,
+  dataSourceTransactionHost,
+  type ClsTransactionHost,
+  type TransactionHost,
+} from './database/transaction-host.js';

@@ -11,7 +11,6 @@ import { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { HEALTH_PROBES, RocketMQHealthIndicator } from '../observability/rocketmq-health.indicator.js';
 import { connectionsProbe, listenersProbe } from './connection-health.probe.js';
 import { LifecycleCoordinator } from './lifecycle-coordinator.js';
-import { LIFECYCLE_PARTS } from './lifecycle-part.js';
 import { CLIENT_FACTORY, CLIENT_LOG, CLOCK } from './module.tokens.js';
 import { type ClientFactory, RocketMQConnection } from './rocketmq-connection.js';
 import { RocketMQConnections } from './rocketmq-connections.js';
@@ -50,7 +49,6 @@ export const coreProviders: Provider[] = [
     ],
   },
   RocketMQHealthIndicator,
-  { provide: LIFECYCLE_PARTS, useValue: [] },
   LifecycleCoordinator,
 ];
 

@@ -11,7 +11,7 @@ export function checkModuleOptions(options: RocketMQModuleOptions): string[] {
     ...unknownKeys('RocketMQModule', options, MODULE_KEYS),
     ...unknownKeys('shutdown', options.shutdown, new Set(['drainTimeout'])),
     ...unknownKeys('enhancers', options.enhancers, new Set(ENHANCERS)),
-    ...unknownKeys('database', options.database, new Set(['dataSource'])),
+    ...unknownKeys('database', options.database, new Set(['dataSource', 'transactionHost'])),
     ...failureProblems(options.failures),
   ];
   for (const [name, connection] of Object.entries(options.connections ?? {})) {

@@ -5,7 +5,9 @@ import type { Duration } from '../listener/duration.js';
 import type { FailurePolicies } from '../listener/failure-policy.js';
 import type { EnhancerSwitches } from '../listener/handler-pipeline.js';
 import type { ListenerOverrides } from '../listener/listener-options.js';
+import type { TransactionHost } from '../database/transaction-host.js';
 import type { MessageSerializer } from '../message/message-serializer.js';
+import type { OutboxOptions } from '../outbox/outbox-options.js';
 
 /** One cluster this application talks to. */
 export interface ConnectionOptions extends Omit<ClientOptions, 'clock' | 'log'> {
@@ -44,7 +46,15 @@ export interface RocketMQModuleOptions extends ConnectionOptions {
   readonly database?: {
     /** Token of the `DataSource` outbox, idempotency and transactions use. @default TypeORM's `DataSource` */
     readonly dataSource?: InjectionToken;
+    /** Finds the transaction of `outbox.send(destination, payload)`, without `tx`. @default the DataSource's manager */
+    readonly transactionHost?: TransactionHost;
   };
+  /** `Outbox`: messages written in database transactions. @default off */
+  readonly outbox?: boolean | OutboxOptions;
+  /** `@Idempotent()`: one effect per message. @default off */
+  readonly idempotency?: boolean;
+  /** `RocketMQTemplate.sendInTransaction`: transactional messages. @default off */
+  readonly transactions?: boolean;
   /** Log lines from events, through Nest's Logger. @default true */
   readonly logging?: boolean;
 }
@@ -74,6 +84,9 @@ export const MODULE_KEYS: ReadonlySet<string> = new Set<keyof RocketMQModuleOpti
   'shutdown',
   'failures',
   'database',
+  'outbox',
+  'idempotency',
+  'transactions',
   'logging',
 ]);
 
