@@ -11,11 +11,11 @@ export interface ProcessIdentity {
   readonly startedAt: string;
 }
 
-/** Field 3 (state) and field 22 (start time in clock ticks since boot) of `/proc/<pid>/stat`. */
-export function parseProcStat(stat: string): { state: string; startTime: string } {
+/** Fields 3, 4 and 22 (start time in clock ticks since boot) of `/proc/<pid>/stat`. */
+export function parseProcStat(stat: string): { state: string; parent: string; startTime: string } {
   // The second field is the command in brackets and may itself contain spaces and brackets.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', startTime: fields[19] ?? '' };
+  return { state: fields[0] ?? '', parent: fields[1] ?? '', startTime: fields[19] ?? '' };
 }
 
 function bootId(): string {

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { parseProcStat } from './process-identity.js';
+
 type Work = () => Promise<unknown>;
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -30,14 +33,36 @@ function install(): void {
   if (installed) return;
   installed = true;
   let running = false;
-  for (const [signal, code] of Object.entries(SIGNALS)) {
-    process.on(signal, () => {
-      if (running) process.exit(code);
-      running = true;
-      console.error(`\n${signal}: stopping what was started (again to leave at once)`);
-      void runAll().finally(() => process.exit(code));
-    });
+  const interrupt = (reason: string, code: number): void => {
+    if (running) process.exit(code);
+    running = true;
+    console.error(`\n${reason}: stopping what was started (again to leave at once)`);
+    void runAll().finally(() => process.exit(code));
+  };
+  for (const [signal, code] of Object.entries(SIGNALS)) process.on(signal, () => interrupt(signal, code));
+  if (process.env.npm_lifecycle_event !== undefined)
+    watchNpm(() => interrupt('npm has gone', SIGNALS.SIGTERM));
+}
+
+/** Our parent, a shell in most cases, and its parent, npm. The latter only where /proc tells. */
+function ancestors(): string {
+  const parent = process.ppid;
+  try {
+    return `${parent} ${parseProcStat(readFileSync(`/proc/${parent}/stat`, 'utf8')).parent}`;
+  } catch {
+    return String(parent);
   }
+}
+
+/** A signal that ends npm does not reach the scripts it runs. */
+function watchNpm(gone: () => void): void {
+  const before = ancestors();
+  const timer = setInterval(() => {
+    if (ancestors() === before) return;
+    clearInterval(timer);
+    gone();
+  }, 250);
+  timer.unref();
 }
 
 async function runAll(): Promise<void> {

@@ -62,6 +62,6 @@ describe('a process', () => {
 describe('/proc/<pid>/stat', () => {
   it('is read although the name of the command contains brackets and spaces', () => {
     const stat = '4711 (a) b (c) S 1 4711 4711 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 987654 1000 1';
-    expect(parseProcStat(stat)).toEqual({ state: 'S', startTime: '987654' });
+    expect(parseProcStat(stat)).toEqual({ state: 'S', parent: '1', startTime: '987654' });
   });
 });
