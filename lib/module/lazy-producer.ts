@@ -93,8 +93,9 @@ export class LazyProducer implements Producer {
 
   async close(timeoutMs?: number): Promise<void> {
     this.closed = true;
-    const started = await this.starting?.catch(() => undefined);
-    await (this.real ?? started)?.close(timeoutMs);
+    const producer = this.real ?? (await this.starting?.catch(() => undefined));
+    this.real = undefined;
+    await producer?.close(timeoutMs);
   }
 
   private producer(): Promise<Producer> {

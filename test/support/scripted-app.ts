@@ -11,7 +11,7 @@ export interface ScriptedApp {
   readonly app: INestApplication;
   readonly client: ScriptedClient;
   readonly events: { readonly name: string; readonly event: Record<string, unknown> }[];
-  consumer(group: string): ScriptedConsumer;
+  readonly consumer: (group: string) => ScriptedConsumer;
 }
 
 export interface ScriptedAppOptions extends ModuleMetadata {

@@ -1,4 +1,4 @@
-import { Injectable, Module, type Provider, type Type } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
   Ctx,

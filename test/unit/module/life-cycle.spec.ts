@@ -1,0 +1,316 @@
+import { Injectable, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import {
+  getRocketMQTemplateToken,
+  InjectRocketMQTemplate,
+  RocketMQConnections,
+  RocketMQError,
+  RocketMQHealthIndicator,
+  RocketMQListener,
+  RocketMQListenerRegistry,
+  RocketMQModule,
+  type RocketMQModuleOptions,
+  RocketMQTemplate,
+} from 'nestjs-rocketmq';
+import { describe, expect, it } from 'vitest';
+import { LifecycleCoordinator } from '../../../lib/module/lifecycle-coordinator.js';
+import { CLIENT_FACTORY } from '../../../lib/module/module.tokens.js';
+import { FakeClock } from '../../../lib/testing/fake-clock.js';
+import { scriptedApp } from '../../support/scripted-app.js';
+import { connectionFailed, received, ScriptedClient } from '../../support/scripted-client.js';
+import { waitFor } from '../../support/wait-for.js';
+
+@Injectable()
+class Orders {
+  @RocketMQListener({ topic: 'orders', group: 'inventory' })
+  on(): void {}
+}
+
+describe('the application', () => {
+  it('starts listeners after bootstrap and stops them before producers, connections and the database', async () => {
+    const client = new ScriptedClient('orders');
+    @Injectable()
+    class Database implements OnModuleDestroy, OnApplicationShutdown {
+      onModuleDestroy(): void {
+        client.log.push('module destroy');
+      }
+
+      onApplicationShutdown(): void {
+        client.log.push('database closed');
+      }
+    }
+    const { app } = await scriptedApp({ providers: [Orders, Database], client });
+    await app.get(RocketMQTemplate).send('orders', 1);
+    await app.close();
+    const coordinator = app.get(LifecycleCoordinator);
+    await coordinator.onModuleDestroy(); // once more: nothing happens
+    expect(client.log.filter((line) => line !== 'module destroy')).toEqual([
+      'client started',
+      'consumer inventory started',
+      'producer nestjs-rocketmq started',
+      'consumer inventory closed',
+      'producer nestjs-rocketmq closed',
+      'client closed',
+      'database closed',
+    ]);
+  });
+
+  it('that fails to start a listener closes everything it opened', async () => {
+    const client = new ScriptedClient('orders');
+    client.consumerError = new RocketMQError('UNAUTHORIZED', 'No access. Ask for it.');
+    await expect(scriptedApp({ providers: [Orders], client })).rejects.toThrow('No access');
+    expect(client.log).toEqual(['client started', 'consumer inventory closed', 'client closed']);
+  });
+
+  it('closes while it is starting', async () => {
+    const client = new ScriptedClient('orders');
+    let open: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const start = client.start.bind(client);
+    client.start = async () => {
+      await gate;
+      return start();
+    };
+    const module = await Test.createTestingModule({
+      imports: [RocketMQModule.forRoot({ nameServer: 'scripted:9876', logging: false })],
+      providers: [Orders],
+    })
+      .overrideProvider(CLIENT_FACTORY)
+      .useValue(() => client)
+      .setLogger(false as never)
+      .compile();
+    const app = module.createNestApplication({ logger: false });
+    const init = app.init();
+    const coordinator = app.get(LifecycleCoordinator);
+    await waitFor(() => client.log.length === 0);
+    const destroyed = new Promise<void>((resolve) => setImmediate(resolve)).then(() =>
+      coordinator.onModuleDestroy(),
+    );
+    await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+    open();
+    await Promise.all([init, destroyed]);
+    expect(client.log).toEqual(['client started', 'client closed']);
+    await app.close();
+  });
+});
+
+describe('autoStart: false', () => {
+  it('touches no network until something is sent or started', async () => {
+    const { app, client, consumer } = await scriptedApp({
+      providers: [Orders],
+      options: { autoStart: false },
+    });
+    expect(client.log).toEqual([]);
+    const registry = app.get(RocketMQListenerRegistry);
+    expect(registry.list()).toMatchObject([{ id: 'Orders.on', state: 'stopped' }]);
+    await registry.start('Orders.on');
+    expect(client.log).toEqual(['client started', 'consumer inventory started']);
+    expect(registry.list()).toMatchObject([
+      { id: 'Orders.on', state: 'running', queues: ['orders@broker-a:0'], group: 'inventory' },
+    ]);
+    expect(await consumer('inventory').deliver(received(1))).toEqual([{ action: 'ack' }]);
+    await app.close();
+  });
+
+  it('checks topics when listeners are started', async () => {
+    const { app } = await scriptedApp({
+      providers: [Orders],
+      client: new ScriptedClient(),
+      options: { autoStart: false },
+    });
+    await expect(app.get(RocketMQListenerRegistry).start()).rejects.toThrow(/Topic "orders".*does not exist/);
+    await app.close();
+  });
+});
+
+describe('startWithoutBroker', () => {
+  it('starts the application, shows the state, and starts listeners when the broker is there', async () => {
+    const client = new ScriptedClient('orders');
+    client.startError = connectionFailed();
+    const clock = new FakeClock();
+    const { app } = await scriptedApp({
+      providers: [Orders],
+      client,
+      clock,
+      options: { startWithoutBroker: true },
+    });
+    expect(app.get(RocketMQConnections).states()).toEqual({ default: 'down' });
+    expect(await app.get(RocketMQHealthIndicator).check()).toMatchObject({
+      rocketmq: { status: 'down', connections: { default: 'down' }, listeners: { 'Orders.on': 'stopped' } },
+    });
+    await expect(app.get(RocketMQTemplate).send('orders', 1)).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+      retryable: true,
+    });
+    await clock.advance(10_000);
+    client.startError = undefined;
+    await clock.advance(20_000);
+    expect(client.log).toEqual(['client started', 'consumer inventory started']);
+    expect(await app.get(RocketMQHealthIndicator).check('mq')).toMatchObject({
+      mq: { status: 'up', connections: { default: 'up' }, listeners: { 'Orders.on': 'running' } },
+    });
+    await app.get(RocketMQTemplate).send('orders', 1);
+    await app.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('closes while it still tries', async () => {
+    const client = new ScriptedClient('orders');
+    client.startError = connectionFailed();
+    const clock = new FakeClock();
+    const { app } = await scriptedApp({
+      providers: [Orders],
+      client,
+      clock,
+      options: { startWithoutBroker: true },
+    });
+    await app.close();
+    expect(clock.pendingTimers).toBe(0);
+    expect(client.log).toEqual(['client closed']);
+  });
+});
+
+describe('the listener registry', () => {
+  it('pauses and resumes by id, or all', async () => {
+    @Injectable()
+    class Two {
+      @RocketMQListener({ id: 'a', topic: 'orders', group: 'g' })
+      a(): void {}
+
+      @RocketMQListener({ id: 'b', topic: 'payments', group: 'g' })
+      b(): void {}
+    }
+    const { app, consumer } = await scriptedApp({ providers: [Two] });
+    const registry = app.get(RocketMQListenerRegistry);
+    const states = () => Object.fromEntries(registry.list().map(({ id, state }) => [id, state]));
+    registry.pause('a');
+    expect([...consumer('g').paused]).toEqual(['orders']);
+    expect(states()).toEqual({ a: 'paused', b: 'running' });
+    registry.pause();
+    expect([...consumer('g').paused]).toEqual(['orders', 'payments']);
+    registry.resume('a');
+    expect(states()).toEqual({ a: 'running', b: 'paused' });
+    registry.resume();
+    expect(states()).toEqual({ a: 'running', b: 'running' });
+    expect(() => registry.pause('c')).toThrow(/There is no listener "c". Known: a, b/);
+    await app.close();
+  });
+
+  it('stops and starts; what was paused stays paused', async () => {
+    const { app, client, consumer } = await scriptedApp({ providers: [Orders] });
+    const registry = app.get(RocketMQListenerRegistry);
+    registry.pause();
+    await registry.stop('Orders.on');
+    expect(consumer('inventory').closed).toBe(true);
+    expect(registry.list()).toMatchObject([{ state: 'stopped', queues: [] }]);
+    await registry.start('Orders.on');
+    expect(client.consumers).toHaveLength(2);
+    expect([...consumer('inventory').paused]).toEqual(['orders']);
+    expect(registry.list()).toMatchObject([{ state: 'paused' }]);
+    client.consumerError = new Error('no');
+    await registry.stop();
+    await expect(registry.start()).rejects.toThrow('no');
+    expect(registry.list()).toMatchObject([{ state: 'failed' }]);
+    client.consumerError = undefined;
+    await registry.start();
+    expect(registry.list()).toMatchObject([{ state: 'paused' }]);
+    await app.close();
+  });
+
+  it('knows disabled listeners and says why they do not start', async () => {
+    const { app } = await scriptedApp({
+      providers: [Orders],
+      options: { listeners: { 'Orders.on': { enabled: false } } },
+    });
+    const registry = app.get(RocketMQListenerRegistry);
+    expect(registry.list()).toMatchObject([{ id: 'Orders.on', state: 'disabled' }]);
+    await expect(registry.start('Orders.on')).rejects.toThrow(/is disabled by its options/);
+    await app.close();
+  });
+});
+
+describe('named connections', () => {
+  it('have their own client, listeners and template', async () => {
+    const clients = new Map([
+      ['scripted:9876', new ScriptedClient('orders')],
+      ['audit:9876', new ScriptedClient('orders')],
+    ]);
+    @Injectable()
+    class Audit {
+      constructor(@InjectRocketMQTemplate('audit') readonly template: RocketMQTemplate) {}
+
+      @RocketMQListener({ topic: 'orders', group: 'audit', connection: 'audit' })
+      on(): void {}
+    }
+    for (const importModule of [
+      (options: RocketMQModuleOptions) => RocketMQModule.forRoot(options),
+      (options: RocketMQModuleOptions) =>
+        RocketMQModule.forRootAsync({ useFactory: () => options, connectionNames: ['audit'] }),
+    ]) {
+      for (const client of clients.values()) {
+        client.log.length = 0;
+        client.producers.length = 0;
+      }
+      const module = await Test.createTestingModule({
+        imports: [
+          importModule({
+            nameServer: 'scripted:9876',
+            logging: false,
+            connections: { audit: { nameServer: 'audit:9876', producer: { group: 'auditors' } } },
+          }),
+        ],
+        providers: [Orders, Audit],
+      })
+        .overrideProvider(CLIENT_FACTORY)
+        .useValue(({ nameServer }: { nameServer: string }) => clients.get(nameServer))
+        .setLogger(false as never)
+        .compile();
+      const app = module.createNestApplication({ logger: false });
+      await app.init();
+      await app.get(Audit).template.send('orders', { audited: true });
+      expect(app.get(getRocketMQTemplateToken('audit'))).toBe(app.get(Audit).template);
+      expect(clients.get('scripted:9876')?.log).toEqual(['client started', 'consumer inventory started']);
+      expect(clients.get('audit:9876')?.log).toEqual([
+        'client started',
+        'consumer audit started',
+        'producer auditors started',
+      ]);
+      await app.close();
+    }
+  });
+});
+
+describe('several applications in one process', () => {
+  it('share nothing, with the same listener classes', async () => {
+    const one = await scriptedApp({ providers: [Orders] });
+    const two = await scriptedApp({
+      providers: [Orders],
+      options: { listeners: { 'Orders.on': { concurrency: 3 } } },
+    });
+    expect(one.consumer('inventory').options.concurrency).toBeUndefined();
+    expect(two.consumer('inventory').options.concurrency).toBe(3);
+    await one.app.close();
+    expect(two.consumer('inventory').closed).toBe(false);
+    expect(await two.consumer('inventory').deliver(received(1))).toEqual([{ action: 'ack' }]);
+    await two.app.close();
+  });
+});
+
+describe('forRootAsync', () => {
+  it('takes options from a class', async () => {
+    @Injectable()
+    class Config {
+      createRocketMQOptions(): RocketMQModuleOptions {
+        return { nameServer: 'scripted:9876', autoStart: false };
+      }
+    }
+    const module = await Test.createTestingModule({
+      imports: [RocketMQModule.forRootAsync({ useClass: Config })],
+    })
+      .overrideProvider(CLIENT_FACTORY)
+      .useValue(() => new ScriptedClient())
+      .compile();
+    expect(module.get(RocketMQConnections).names()).toEqual(['default']);
+    await module.close();
+  });
+});
