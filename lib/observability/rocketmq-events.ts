@@ -79,6 +79,9 @@ export interface RocketMQEventMap {
     readonly error: unknown;
   };
   'inbox.swept': { readonly removed: number };
+  'inbox.error': { readonly phase: 'sweep' | 'lease'; readonly error: unknown };
+  /** What is left undone is repaired by the broker's check, or by the next sweep. */
+  'transaction.error': { readonly phase: 'commit' | 'rollback' | 'sweep'; readonly error: unknown };
   'transaction.checked': {
     readonly group: string;
     readonly topic: string;

@@ -1,4 +1,5 @@
 import type { Clock } from '../client/clock.js';
+import { PartialBatchError } from '../client/partial-batch-error.js';
 import type { Producer } from '../client/producer.js';
 import { DestinationHold } from './destination-hold.js';
 import type { PendingRow } from './lane.js';
@@ -160,20 +161,18 @@ export class Dispatcher {
     queue.inFlight += 1;
     this.sends += 1;
     const startedAt = this.clock.monotonic();
-    let failure: { readonly error: unknown } | undefined;
+    let failure: { readonly error: unknown; readonly stored: number } | undefined;
     try {
       await this.transmit(rows);
     } catch (error) {
-      failure = { error };
+      failure = { error, stored: error instanceof PartialBatchError ? error.receipts.length : 0 };
     }
     queue.inFlight -= 1;
     this.sends -= 1;
-    if (failure === undefined) {
-      this.events.acknowledged(rows, this.clock.monotonic() - startedAt);
-      this.reopen(destination);
-    } else {
-      this.failed(queue, rows, startedAt, failure.error);
-    }
+    const stored = failure === undefined ? rows : rows.slice(0, failure.stored);
+    if (stored.length > 0) this.events.acknowledged(stored, this.clock.monotonic() - startedAt);
+    if (failure === undefined) this.reopen(destination);
+    else this.failed(queue, rows.slice(stored.length), startedAt, failure.error);
     this.pump(queue);
     this.pumpCrowded();
   }

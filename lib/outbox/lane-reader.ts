@@ -103,27 +103,30 @@ export class LaneReader {
   /** Which lanes to look at now, and from where. */
   private due(): readonly Look[] {
     const now = this.clock.monotonic();
-    if (!this.lanes.hasRoom) {
-      this.starved = this.lanes.rows > 0;
-      if (this.starved) return [];
-    }
+    this.starved = !this.lanes.hasRoom && this.lanes.rows > 0;
+    if (this.starved) return [];
     const poll = now >= this.pollAt;
     const sweep = now >= this.sweepAt;
     const full = sweep && now >= this.fullSweepAt && this.sweeps >= SWEEPS_PER_FULL_SWEEP;
     if (sweep) this.sweeps = full ? 0 : this.sweeps + 1;
     const looks: Look[] = [];
     for (const lane of this.lanes.held()) {
-      if (!lane.canSend(now)) continue;
-      const crowded = lane.rows.size >= this.options.fetchSize * 2;
-      if (full || lane.wantsSweep) looks.push({ lane, kind: 'full' });
-      else if (sweep) looks.push({ lane, kind: 'sweep' });
-      else if (!crowded && (poll || lane.wantsLook || lane.more)) looks.push({ lane, kind: 'look' });
+      const kind = lane.canSend(now) ? this.kindOf(lane, { poll, sweep, full }) : undefined;
+      if (kind !== undefined) looks.push({ lane, kind });
     }
-    if (looks.length === 0) {
-      if (poll) this.pollAt = now + this.idleMs;
-      if (sweep) this.sweepAt = now + this.options.sweepMs;
-    }
+    if (looks.length === 0 && poll) this.pollAt = now + this.idleMs;
+    if (looks.length === 0 && sweep) this.sweepAt = now + this.options.sweepMs;
     return looks;
+  }
+
+  private kindOf(
+    lane: Lane,
+    due: { readonly poll: boolean; readonly sweep: boolean; readonly full: boolean },
+  ): Look['kind'] | undefined {
+    if (due.full || lane.wantsSweep) return 'full';
+    if (due.sweep) return 'sweep';
+    const crowded = lane.rows.size >= this.options.fetchSize * 2;
+    return !crowded && (due.poll || lane.wantsLook || lane.more) ? 'look' : undefined;
   }
 
   private async look(looks: readonly Look[]): Promise<void> {

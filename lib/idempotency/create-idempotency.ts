@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import type { DataSource } from 'typeorm';
+import { systemClock, type Clock } from '../client/clock.js';
+import { sqlJobLease } from '../database/sql-job-lease.js';
+import { sqlDialect } from '../database/sql-dialect.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import { Idempotency } from './idempotency.js';
+import { resolveIdempotencyOptions, type IdempotencyOptions } from './idempotency-options.js';
+import type { InboxStore } from './inbox-store.js';
+import { PostgresInboxStore } from './postgres-inbox-store.js';
+
+export interface IdempotencyFeatureDeps {
+  readonly dataSource: DataSource;
+  readonly events: RocketMQEvents;
+  readonly clock?: Clock;
+  readonly options?: IdempotencyOptions;
+  /** Instead of the store for the DataSource's dialect. */
+  readonly store?: InboxStore;
+}
+
+/**
+ * @throws RocketMQError `INVALID_CONFIGURATION`
+ */
+export function createIdempotency(deps: IdempotencyFeatureDeps): Idempotency {
+  const { dataSource, events, clock = systemClock } = deps;
+  const options = resolveIdempotencyOptions(deps.options);
+  return new Idempotency({
+    dataSource,
+    store: deps.store ?? inboxStore(dataSource, options.tablePrefix),
+    lease: sqlJobLease(dataSource, options.tablePrefix),
+    clock,
+    events,
+    options,
+    instance: randomUUID(),
+  });
+}
+
+function inboxStore(dataSource: DataSource, prefix: string): InboxStore {
+  const dialect = sqlDialect(dataSource);
+  if (dialect === 'postgres') return new PostgresInboxStore(dataSource, prefix);
+  throw new RocketMQError('INVALID_CONFIGURATION', `The inbox has no SQL for ${dialect} yet. Use postgres.`);
+}

@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import type { DataSource } from 'typeorm';
+import { systemClock, type Clock } from '../client/clock.js';
+import type { Producer } from '../client/producer.js';
+import { LeaseJob } from '../database/lease-job.js';
+import { MessageIdGenerator } from '../database/message-id.js';
+import { sqlDialect } from '../database/sql-dialect.js';
+import { sqlJobLease } from '../database/sql-job-lease.js';
+import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import type { Outbox } from '../outbox/outbox.js';
+import { LogChecker } from './log-checker.js';
+import { PostgresTransactionLog } from './postgres-transaction-log.js';
+import { LOG_CHECKER, TransactionCheckers } from './transaction-checkers.js';
+import type { TransactionLog } from './transaction-log.js';
+import { resolveTransactionOptions, type TransactionOptions } from './transaction-options.js';
+import { TransactionRunner } from './transaction-runner.js';
+import { Transactions } from './transactions.js';
+
+export interface TransactionsDeps {
+  readonly dataSource: DataSource;
+  /** Its group answers the checks; this sets its transaction check. */
+  readonly producer: Producer;
+  readonly events: RocketMQEvents;
+  readonly clock?: Clock;
+  readonly serializer?: MessageSerializer;
+  /** Largest body, bytes; equal to the producer's. @default 4194304 */
+  readonly maxMessageSize?: number;
+  /** For `whenBrokerAway: 'outbox'`. */
+  readonly outbox?: Outbox;
+  readonly options?: TransactionOptions;
+  /** Instead of the log for the DataSource's dialect. */
+  readonly log?: TransactionLog;
+}
+
+const SWEEP_BATCH = 5_000;
+
+/**
+ * @throws RocketMQError `INVALID_CONFIGURATION`
+ */
+export function createTransactions(deps: TransactionsDeps): Transactions {
+  const { dataSource, producer, events, clock = systemClock, serializer = jsonSerializer, outbox } = deps;
+  const options = resolveTransactionOptions(deps.options);
+  if (options.whenBrokerAway === 'outbox' && outbox === undefined) {
+    throw new RocketMQError(
+      'INVALID_CONFIGURATION',
+      "transactions.whenBrokerAway is 'outbox', but the outbox is switched off. Set the option outbox, or 'throw'.",
+    );
+  }
+  const log = deps.log ?? transactionLog(dataSource, options.tablePrefix);
+  const checkers = new TransactionCheckers(producer.group, events);
+  const logChecker = new LogChecker(log, options, clock);
+  checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
+  const ids = new MessageIdGenerator(clock);
+  const runner = new TransactionRunner({
+    dataSource,
+    producer,
+    log,
+    checkers,
+    events,
+    options,
+    outbox,
+    defaults: { serializer, maxMessageSize: deps.maxMessageSize, nextMessageId: () => ids.next() },
+  });
+  const sweeper = new LeaseJob({
+    name: 'transaction-log-sweep',
+    owner: randomUUID(),
+    lease: sqlJobLease(dataSource, options.tablePrefix),
+    clock,
+    everyMs: options.sweepEveryMs,
+    work: async (signal) => {
+      while (!signal.aborted && (await log.sweep(options.retentionMs, SWEEP_BATCH)) === SWEEP_BATCH);
+    },
+    onError: (error) => events.emit('transaction.error', { phase: 'sweep', error }),
+  });
+  producer.setTransactionCheck(checkers.check);
+  return new Transactions(dataSource, runner, checkers, sweeper, options);
+}
+
+function transactionLog(dataSource: DataSource, prefix: string): TransactionLog {
+  const dialect = sqlDialect(dataSource);
+  if (dialect === 'postgres') return new PostgresTransactionLog(dataSource, prefix);
+  throw new RocketMQError(
+    'INVALID_CONFIGURATION',
+    `Transactional messages have no SQL for ${dialect} yet. Use postgres.`,
+  );
+}
