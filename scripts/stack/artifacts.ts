@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder } from './folders.js';
 import { readLock, verifyFolder } from './lock-file.js';
@@ -10,6 +10,9 @@ import { spawnTied } from './tied-process.js';
 import { findOnPath, USE_EXISTING_CLUSTER } from './tools.js';
 
 const COPY_DEPENDENCIES = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
+
+const WORK_PREFIX = 'download-';
+const ABANDONED_AFTER = 3_600_000;
 
 type Progress = (line: string) => void;
 
@@ -58,8 +61,9 @@ export async function download(
     );
   }
   const parent = join(cacheFolder(), 'rocketmq', release.version);
-  const work = join(parent, `download-${randomBytes(6).toString('hex')}`);
+  const work = join(parent, `${WORK_PREFIX}${randomBytes(6).toString('hex')}`);
   await mkdir(work, { recursive: true });
+  await sweepInterrupted(parent);
   try {
     progress(`downloading RocketMQ ${release.version} with Maven (once, up to 100 MB)`);
     await writeFile(join(work, 'pom.xml'), renderPom(release));
@@ -82,6 +86,16 @@ export async function download(
     return jarFolder(release);
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** Removes what downloads left behind that were killed. */
+async function sweepInterrupted(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const folder = join(parent, name);
+    if (!name.startsWith(WORK_PREFIX)) continue;
+    const age = Date.now() - ((await stat(folder).catch(() => undefined))?.mtimeMs ?? Date.now());
+    if (age > ABANDONED_AFTER) await rm(folder, { recursive: true, force: true });
   }
 }
 

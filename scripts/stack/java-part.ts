@@ -44,10 +44,10 @@ export interface PartSurroundings {
 /** The port was free when it was chosen and is not any more. */
 export class PortTakenError extends StackError {}
 
-const START_LIMIT = 90_000;
+const START_LIMIT = 120_000;
 const STOP_LIMIT = 30_000;
 const POLL = 50;
-const PROGRESS_EVERY = 3000;
+const PROGRESS_EVERY = 5000;
 
 async function accepts(address: string): Promise<boolean> {
   const [host = '', port = ''] = address.split(':');

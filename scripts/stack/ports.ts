@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,8 @@ export class PortReservations {
     const self = identify(process.pid) ?? { pid: process.pid, startedAt: '' };
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
-        mkdirSync(this.folder, { recursive: true, mode: 0o1777 });
+        // Every user of the machine may reserve, whatever the umask says.
+        if (mkdirSync(this.folder, { recursive: true }) !== undefined) chmodSync(this.folder, 0o1777);
         writeFileSync(join(this.folder, String(port)), JSON.stringify(self), { flag: 'wx' });
         this.held.add(port);
         return true;
