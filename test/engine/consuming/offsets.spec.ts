@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ACK } from '../../../lib/client/push-consumer.js';
+import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { gate, text, useScenario } from './scenario.js';
@@ -92,7 +93,13 @@ describe('where consumption begins and what is remembered', () => {
     await scenario().sendMany(20);
     await waitFor(() => bodies().length === 20);
     await waitFor(async () => (await scenario().lag()) === 0);
-    await resetOffsets(scenario().topic, scenario().group, 0);
+    // As `mqadmin resetOffsetByTime` does it.
+    await scenario().request(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, {
+      topic: scenario().topic,
+      group: scenario().group,
+      timestamp: 0,
+      isForce: true,
+    });
     await waitFor(() => bodies().length === 40);
     expect(new Set(bodies()).size).toBe(20);
   });
@@ -140,46 +147,14 @@ describe('where consumption begins and what is remembered', () => {
     await scenario().createTopic(1);
     await scenario().sendMany(5);
     await (await scenario().observer()).admin.createGroup(group);
-    await commit(scenario().topic, group, 1_000);
+    await scenario().request(RequestCode.UPDATE_CONSUMER_OFFSET, {
+      topic: scenario().topic,
+      consumerGroup: group,
+      queueId: 0,
+      commitOffset: 1_000,
+    });
     const { bodies } = await scenario().consume({ group });
     const fresh = await scenario().sendMany(5, 'new-');
     await waitFor(() => fresh.every((body) => bodies().includes(body)));
   });
-
-  /** RESET_CONSUMER_CLIENT_OFFSET by way of the broker, as `mqadmin resetOffsetByTime` does it. */
-  async function resetOffsets(topic: string, group: string, timestamp: number): Promise<void> {
-    const { RequestCode } = await import('../../../lib/client/remoting/protocol/request-code.js');
-    await raw({
-      code: RequestCode.INVOKE_BROKER_TO_RESET_OFFSET,
-      fields: { topic, group, timestamp, isForce: true },
-    });
-  }
-
-  async function commit(topic: string, consumerGroup: string, commitOffset: number): Promise<void> {
-    const { RequestCode } = await import('../../../lib/client/remoting/protocol/request-code.js');
-    await raw({
-      code: RequestCode.UPDATE_CONSUMER_OFFSET,
-      fields: { topic, consumerGroup, queueId: 0, commitOffset },
-    });
-  }
-
-  async function raw(request: {
-    code: number;
-    fields: Record<string, string | number | boolean>;
-  }): Promise<void> {
-    const { RemotingChannels } = await import('../../../lib/client/remoting/network/remoting-channels.js');
-    const { systemClock } = await import('../../../lib/client/clock.js');
-    const [broker] = await (await scenario().observer()).admin.brokers();
-    const channels = new RemotingChannels({
-      connectTimeoutMs: 3_000,
-      clock: systemClock,
-      log: () => undefined,
-    });
-    try {
-      const response = await channels.invoke(broker!.addresses.get(0)!, request, { timeoutMs: 5_000 });
-      expect(response.code, response.remark).toBe(0);
-    } finally {
-      await channels.close();
-    }
-  }
 });

@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest';
-import type { Message, ReceivedMessage } from '../../../lib/message/message.js';
+import type { Message, MessageQueue, ReceivedMessage } from '../../../lib/message/message.js';
+import { systemClock } from '../../../lib/client/clock.js';
 import { createRocketMQClient } from '../../../lib/client/client-factory.js';
 import type { Producer } from '../../../lib/client/producer.js';
 import type { PullConsumer, PullConsumerOptions } from '../../../lib/client/pull-consumer.js';
@@ -11,6 +12,8 @@ import type {
   PushConsumerOptions,
 } from '../../../lib/client/push-consumer.js';
 import { ACK } from '../../../lib/client/push-consumer.js';
+import { RemotingChannels } from '../../../lib/client/remoting/network/remoting-channels.js';
+import type { RemotingCommand } from '../../../lib/client/remoting/protocol/remoting-command.js';
 import type { ClientOptions, RocketMQClient } from '../../../lib/client/rocketmq-client.js';
 import { nameServer } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
@@ -31,8 +34,8 @@ export interface Consuming {
   readonly deliveries: Delivery[];
   readonly events: ConsumerEvent[];
   /** Bodies in the order handlers saw them. */
-  bodies(): string[];
-  eventsOf<T extends ConsumerEvent['type']>(type: T): Extract<ConsumerEvent, { type: T }>[];
+  readonly bodies: () => string[];
+  readonly eventsOf: <T extends ConsumerEvent['type']>(type: T) => Extract<ConsumerEvent, { type: T }>[];
 }
 
 export type ConsumingOptions = Partial<Omit<PushConsumerOptions, 'handler'>> & {
@@ -83,12 +86,30 @@ export class Scenario {
   async sendMany(count: number, prefix = ''): Promise<string[]> {
     const { producer } = await this.#own();
     const bodies = Array.from({ length: count }, (_, index) => `${prefix}${index}`);
-    for (let from = 0; from < count; from += 32) {
+    // A batch goes to one queue: several, so that every queue gets something.
+    const size = Math.min(32, Math.ceil(count / 8));
+    for (let from = 0; from < count; from += size) {
       await producer.sendBatch(
-        bodies.slice(from, from + 32).map((body) => ({ topic: this.topic, body: Buffer.from(body) })),
+        bodies.slice(from, from + size).map((body) => ({ topic: this.topic, body: Buffer.from(body) })),
       );
     }
     return bodies;
+  }
+
+  /** The queues of the topic, the first ones with `each` messages of their own. */
+  async queuesWithMessages(queues: number, each: number): Promise<MessageQueue[]> {
+    const { producer } = await this.#own();
+    const result: MessageQueue[] = [];
+    for (let queueId = 0; queueId < queues; queueId++) {
+      const queue = { topic: this.topic, brokerName: 'broker-a', queueId };
+      const bodies = Array.from({ length: each }, (_, index) => Buffer.from(`${queueId}:${index}`));
+      await producer.sendBatch(
+        bodies.map((body) => ({ topic: this.topic, body })),
+        { queue },
+      );
+      result.push(queue);
+    }
+    return result;
   }
 
   /** Ordered by key; one message after the other. */
@@ -135,6 +156,27 @@ export class Scenario {
   /** Messages the group has not acknowledged, according to the broker. */
   async lag(group = this.group, topic = this.topic): Promise<number> {
     return (await (await this.observer()).admin.lag(group, topic)).total;
+  }
+
+  /** Asks the broker something this library does not ask by itself. */
+  async request(code: number, fields: Record<string, string | number | boolean>): Promise<RemotingCommand> {
+    const [broker] = await (await this.observer()).admin.brokers();
+    const channels = new RemotingChannels({
+      connectTimeoutMs: 3_000,
+      clock: systemClock,
+      log: () => undefined,
+    });
+    try {
+      const response = await channels.invoke(
+        broker!.addresses.get(0)!,
+        { code, fields },
+        { timeoutMs: 5_000 },
+      );
+      if (response.code !== 0) throw new Error(`${response.code} ${response.remark ?? ''}`);
+      return response;
+    } finally {
+      await channels.close();
+    }
   }
 
   async close(): Promise<void> {

@@ -22,7 +22,7 @@ export interface QueueLockView {
 interface Turn {
   /** A call runs, or its results are being dealt with. */
   busy: boolean;
-  suspended: ClockTimer | undefined;
+  suspended: ClockTimer;
   /** Set while the queue is to be handed over. */
   onRevoked: (() => void) | undefined;
 }

@@ -11,7 +11,7 @@ export class ConsumeTimeout {
   readonly #clock: Clock;
   readonly #calls: HandlerCalls;
   readonly #expired: (call: HandlerCall) => void;
-  #timer: ClockTimer | undefined;
+  #timer: ClockTimer;
 
   constructor(timeoutMs: number, clock: Clock, calls: HandlerCalls, expired: (call: HandlerCall) => void) {
     this.#timeoutMs = Math.min(timeoutMs, MAX_TIMER_MS);

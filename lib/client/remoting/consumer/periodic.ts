@@ -5,7 +5,7 @@ export class Periodic {
   readonly #clock: Clock;
   readonly #intervalMs: number;
   readonly #work: () => Promise<void>;
-  #timer: ClockTimer | undefined;
+  #timer: ClockTimer;
   #closed = false;
 
   /** @param work must not reject */

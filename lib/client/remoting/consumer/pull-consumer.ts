@@ -1,8 +1,374 @@
+import { checkGroup } from '../../../message/message-limits.js';
+import type { MessageQueue, ReceivedMessage } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
+import { allocateAveragely } from '../../allocation/averagely.js';
 import type { PullConsumer, PullConsumerOptions } from '../../pull-consumer.js';
+import type { Subscription } from '../../subscription.js';
 import type { ClientInstance } from '../client-instance.js';
+import type { ConsumerData } from '../protocol/heartbeat-data.js';
+import { AssignedQueues } from './assigned-queues.js';
+import { ConsumerReports } from './consumer-reports.js';
+import { ConsumerRequests } from './consumer-requests.js';
+import { FlowControl } from './flow-control.js';
+import type { CommittableOffset, OffsetStore } from './offset-store.js';
+import { PollService } from './poll-service.js';
+import type { ProcessQueue } from './process-queue.js';
+import { PullMessageService } from './pull-message-service.js';
+import { PullRequests } from './pull-requests.js';
+import { atLeast } from './push-consumer-options.js';
+import { queueKey } from './queue-key.js';
+import { QueueChanges } from './queue-changes.js';
+import { Rebalance } from './rebalance.js';
+import { RemoteBrokerOffsetStore } from './remote-broker-offset-store.js';
+import { consumeFromWhere, startOffset } from './start-offset.js';
+import { SubscriptionTable } from './subscription-table.js';
+import { TopicSubscriptions } from './topic-subscriptions.js';
 
-/** @throws RocketMQError */
-export function createPullConsumer(_instance: ClientInstance, { group }: PullConsumerOptions): PullConsumer {
-  throw new RocketMQError('UNSUPPORTED', `No pull consumer for group "${group}" yet. Use a push consumer.`);
+const DEFAULT_POLL_TIMEOUT_MS = 5_000;
+/** As the push consumer's defaults; poll decides about the pace, not the flow control. */
+const LONG_POLLING_MS = 15_000;
+const PULL_BATCH_SIZE = 32;
+const MAX_CACHED_BYTES = 104_857_600;
+const MAX_OFFSET_SPAN = 2_000;
+const REBALANCE_INTERVAL_MS = 20_000;
+
+/** @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT` */
+export function createPullConsumer(instance: ClientInstance, options: PullConsumerOptions): PullConsumer {
+  checkGroup(options.group);
+  const { group, autoCommitIntervalMs = 5_000, pollBatchSize = 10, maxCachedMessages = 1_000 } = options;
+  atLeast(group, 'autoCommitIntervalMs', autoCommitIntervalMs, 0);
+  atLeast(group, 'pollBatchSize', pollBatchSize, 1);
+  atLeast(group, 'maxCachedMessages', maxCachedMessages, 1);
+  return new RemotingPullConsumer(instance, {
+    group,
+    startFrom: options.startFrom ?? 'last',
+    autoCommit: options.autoCommit ?? true,
+    autoCommitIntervalMs,
+    pollBatchSize,
+    maxCachedMessages,
+    allocateStrategy: options.allocateStrategy ?? allocateAveragely(),
+  });
+}
+
+/** (Java: `DefaultLitePullConsumerImpl`.) */
+class RemotingPullConsumer implements PullConsumer {
+  readonly group: string;
+  readonly #instance: ClientInstance;
+  readonly #options: Required<PullConsumerOptions>;
+  /** As the broker knows it. */
+  readonly #brokerGroup: string;
+  readonly #requests: ConsumerRequests;
+  readonly #subscriptions: SubscriptionTable;
+  readonly #topics: TopicSubscriptions;
+  readonly #offsets: OffsetStore;
+  readonly #polls: PollService;
+  readonly #pulls: PullMessageService;
+  readonly #assigned: AssignedQueues;
+  readonly #rebalance: Rebalance;
+  readonly #queueChanges: QueueChanges;
+  readonly #paused = new Set<string>();
+  /** How queues come here: shared out among the group, or named by the caller. */
+  #mode: 'subscribe' | 'assign' | undefined;
+  #rebalancing = false;
+  #nextAutoCommit = 0;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(instance: ClientInstance, options: Required<PullConsumerOptions>) {
+    const { clock, log, namespace } = instance;
+    this.group = options.group;
+    this.#instance = instance;
+    this.#options = options;
+    this.#brokerGroup = namespace.wrap(options.group);
+    const requests = new ConsumerRequests(instance, this.#brokerGroup);
+    const reports = new ConsumerReports(options.group, log);
+    const isPaused = ({ key }: ProcessQueue): boolean => this.#paused.has(key);
+    const flow = new FlowControl(
+      { maxMessages: options.maxCachedMessages, maxBytes: MAX_CACHED_BYTES, maxSpan: MAX_OFFSET_SPAN },
+      () => this.#assigned,
+      isPaused,
+    );
+    this.#requests = requests;
+    this.#subscriptions = new SubscriptionTable(namespace, clock);
+    this.#topics = new TopicSubscriptions(instance, this.#subscriptions, requests);
+    this.#offsets = new RemoteBrokerOffsetStore(instance, requests);
+    this.#polls = new PollService(clock, isPaused, () => {
+      if (flow.holdsBack) flow.roomMade();
+    });
+    this.#pulls = new PullMessageService(
+      instance,
+      new PullRequests(instance, this.#brokerGroup),
+      this.#subscriptions,
+      flow,
+      reports,
+      {
+        batchSize: PULL_BATCH_SIZE,
+        longPollingMs: LONG_POLLING_MS,
+        postSubscription: true,
+        commitWithPull: false,
+        onMessages: (processQueue) => this.#polls.submit(processQueue),
+        onReset: (processQueue, offset) => void this.#assigned.reset(processQueue, offset),
+        onUndecodable: async ({ key }, { error }) => reports.error(`reading a message of ${key}`, error),
+      },
+    );
+    const offsets = options.autoCommit ? this.#offsets : withoutCommits(this.#offsets);
+    this.#assigned = new AssignedQueues({
+      clock,
+      reports,
+      offsets,
+      locks: undefined,
+      service: this.#polls,
+      pulls: this.#pulls,
+      startOffset: (queue) => startOffset(queue, options.startFrom, offsets, requests),
+      isSubscribed: (topic) => this.#subscriptions.get(topic) !== undefined,
+      onAssigned: () => undefined,
+    });
+    this.#rebalance = new Rebalance(
+      instance,
+      {
+        group: this.#brokerGroup,
+        intervalMs: REBALANCE_INTERVAL_MS,
+        strategy: options.allocateStrategy,
+        broadcasting: false,
+        topics: () => this.#subscriptions.topics(),
+        assign: (topic, queues) => this.#assigned.assign(topic, queues),
+      },
+      reports,
+    );
+    this.#queueChanges = new QueueChanges(instance.routes, log);
+  }
+
+  start(): Promise<void> {
+    if (this.#closing) return Promise.reject(this.#closed());
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async subscribe(subscription: Subscription): Promise<void> {
+    await this.#use('subscribe');
+    const { topic } = await this.#topics.add(subscription);
+    await this.#instance.heartbeat();
+    this.#pulls.interrupt(topic);
+    if (!this.#rebalancing) {
+      this.#rebalancing = true;
+      this.#rebalance.start();
+    }
+    await this.#rebalance.round();
+  }
+
+  async unsubscribe(topic: string): Promise<void> {
+    await this.#use('subscribe');
+    const removed = this.#topics.remove(topic);
+    if (removed === undefined) return;
+    await this.#assigned.release(removed);
+    await this.#instance.heartbeat();
+  }
+
+  async assign(queues: readonly MessageQueue[]): Promise<void> {
+    await this.#use('assign');
+    const byTopic = new Map<string, MessageQueue[]>(this.#subscriptions.topics().map((topic) => [topic, []]));
+    for (const queue of queues.map((given) => this.#wrap(given))) {
+      const known = byTopic.get(queue.topic);
+      if (known) known.push(queue);
+      else byTopic.set(queue.topic, [queue]);
+    }
+    for (const [topic, ofTopic] of byTopic) {
+      if (ofTopic.length === 0) {
+        this.#topics.remove(topic);
+        await this.#assigned.release(topic);
+        continue;
+      }
+      if (!this.#subscriptions.get(topic)) await this.#topics.add({ topic });
+      if (!(await this.#assigned.assign(topic, ofTopic))) {
+        throw new RocketMQError(
+          'CONNECTION_FAILED',
+          `Not all queues of "${topic}" could be taken up: their offsets cannot be read now. Look at the log for the reason and assign again.`,
+          { retryable: true },
+        );
+      }
+    }
+  }
+
+  assignment(): readonly MessageQueue[] {
+    return Array.from(this.#assigned, ({ queue }) => this.#unwrap(queue)).sort(
+      (a, b) => compare(a.topic, b.topic) || compare(a.brokerName, b.brokerName) || a.queueId - b.queueId,
+    );
+  }
+
+  async poll(timeoutMs: number = DEFAULT_POLL_TIMEOUT_MS): Promise<readonly ReceivedMessage[]> {
+    await this.#started();
+    await this.#autoCommit();
+    return this.#polls.poll(this.#options.pollBatchSize, timeoutMs, () => this.#closing !== undefined);
+  }
+
+  async seek(queue: MessageQueue, offset: number | 'begin' | 'end'): Promise<void> {
+    await this.#started();
+    const wrapped = this.#wrap(queue);
+    const min = await this.#requests.minOffset(wrapped);
+    const max = await this.#requests.maxOffset(wrapped);
+    const target = offset === 'begin' ? min : offset === 'end' ? max : offset;
+    if (!Number.isInteger(target) || target < min || target > max) {
+      throw new RocketMQError(
+        'INVALID_ARGUMENT',
+        `Offset ${target} is not in queue ${queueKey(queue)}, which has ${min} to ${max}. Give one of these, "begin" or "end".`,
+      );
+    }
+    await this.#assigned.reset(this.#owned(queue), target);
+  }
+
+  pause(queues: readonly MessageQueue[]): void {
+    for (const queue of queues) this.#paused.add(queueKey(this.#wrap(queue)));
+  }
+
+  resume(queues: readonly MessageQueue[]): void {
+    const keys = new Set(queues.map((queue) => queueKey(this.#wrap(queue))));
+    for (const key of keys) this.#paused.delete(key);
+    for (const processQueue of this.#assigned) {
+      if (keys.has(processQueue.key)) this.#polls.submit(processQueue);
+    }
+    this.#pulls.resume();
+  }
+
+  async commit(offsets?: ReadonlyMap<MessageQueue, number>): Promise<void> {
+    await this.#started();
+    if (!offsets) {
+      await this.#offsets.persist(this.#assigned.committable());
+      return;
+    }
+    const given: CommittableOffset[] = [];
+    for (const [queue, offset] of offsets) given.push({ queue: this.#owned(queue).queue, offset });
+    await this.#offsets.persist(given);
+  }
+
+  async committed(queue: MessageQueue): Promise<number | undefined> {
+    await this.queues(queue.topic);
+    return this.#requests.committedOffset(this.#wrap(queue));
+  }
+
+  async queues(topic: string): Promise<readonly MessageQueue[]> {
+    const queues = await this.#instance.routes.subscribeQueues(this.#instance.namespace.wrap(topic));
+    return queues.map((queue) => this.#unwrap(queue));
+  }
+
+  async offsetForTimestamp(queue: MessageQueue, timestamp: Date): Promise<number> {
+    await this.queues(queue.topic);
+    return this.#requests.searchOffset(this.#wrap(queue), timestamp.getTime());
+  }
+
+  onQueuesChanged(topic: string, listener: (queues: readonly MessageQueue[]) => void): () => void {
+    return this.#queueChanges.watch(this.#instance.namespace.wrap(topic), (queues) =>
+      listener(queues.map((queue) => this.#unwrap(queue))),
+    );
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #start(): Promise<void> {
+    this.#instance.registerConsumer(this.#brokerGroup, {
+      consumerData: () => this.#consumerData(),
+      rebalanceNow: () => this.#rebalance.trigger(),
+      offsetsStatus: (topic) => this.#assigned.committable().filter(({ queue }) => queue.topic === topic),
+    });
+    await this.#instance.heartbeat();
+  }
+
+  async #started(): Promise<void> {
+    if (this.#closing) throw this.#closed();
+    if (!this.#starting) {
+      throw new RocketMQError(
+        'INVALID_ARGUMENT',
+        `The pull consumer of group "${this.group}" is not started. Call start() first.`,
+      );
+    }
+    await this.#starting;
+  }
+
+  async #use(mode: 'subscribe' | 'assign'): Promise<void> {
+    await this.#started();
+    this.#mode ??= mode;
+    if (this.#mode === mode) return;
+    throw new RocketMQError(
+      'INVALID_ARGUMENT',
+      `The pull consumer of group "${this.group}" uses ${this.#mode}() already. Use a second consumer for ${mode}().`,
+    );
+  }
+
+  async #autoCommit(): Promise<void> {
+    if (!this.#options.autoCommit) return;
+    const now = this.#instance.clock.monotonic();
+    if (now < this.#nextAutoCommit) return;
+    this.#nextAutoCommit = now + this.#options.autoCommitIntervalMs;
+    try {
+      await this.#offsets.persist(this.#assigned.committable());
+    } catch (error) {
+      const { log } = this.#instance;
+      log(
+        'warn',
+        `Group "${this.group}" could not store its offsets; it tries again with a later poll.`,
+        error,
+      );
+    }
+  }
+
+  async #close(): Promise<void> {
+    const stopped = this.#rebalance.stop();
+    this.#queueChanges.close();
+    this.#pulls.stopAll();
+    await this.#polls.drain();
+    await this.#assigned.close();
+    await this.#offsets.close();
+    await this.#starting?.catch(() => undefined);
+    await this.#instance.unregisterConsumer(this.#brokerGroup);
+    this.#topics.removeAll();
+    await stopped;
+  }
+
+  #consumerData(): ConsumerData {
+    return {
+      groupName: this.#brokerGroup,
+      consumeType: 'CONSUME_ACTIVELY',
+      messageModel: 'CLUSTERING',
+      consumeFromWhere: consumeFromWhere(this.#options.startFrom),
+      subscriptionDataSet: this.#subscriptions.all(),
+      unitMode: false,
+    };
+  }
+
+  #owned(queue: MessageQueue): ProcessQueue {
+    const key = queueKey(this.#wrap(queue));
+    for (const processQueue of this.#assigned) if (processQueue.key === key) return processQueue;
+    throw new RocketMQError(
+      'INVALID_ARGUMENT',
+      `Queue ${queueKey(queue)} is not assigned to this consumer. See assignment() for those that are.`,
+    );
+  }
+
+  #wrap(queue: MessageQueue): MessageQueue {
+    return { ...queue, topic: this.#instance.namespace.wrap(queue.topic) };
+  }
+
+  #unwrap(queue: MessageQueue): MessageQueue {
+    return { ...queue, topic: this.#instance.namespace.unwrap(queue.topic) };
+  }
+
+  #closed(): RocketMQError {
+    return new RocketMQError('CLOSED', `The consumer of group "${this.group}" is closed. Create a new one.`);
+  }
+}
+
+/** Committing is the caller's own affair: nothing is stored when queues come and go. */
+function withoutCommits(store: OffsetStore): OffsetStore {
+  return {
+    read: (queue) => store.read(queue),
+    persist: () => Promise.resolve(),
+    forget: (queue) => store.forget(queue),
+    close: () => store.close(),
+  };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }

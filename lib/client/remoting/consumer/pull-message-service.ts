@@ -25,6 +25,8 @@ const EXCEPTION_DELAY_MS = 3_000;
 export interface PullOptions {
   readonly batchSize: number;
   readonly longPollingMs: number;
+  /** Send the subscription with every pull instead of relying on the one in the heartbeat. */
+  readonly postSubscription: boolean;
   /** Offsets are the broker's: commit with every pull. */
   readonly commitWithPull: boolean;
   /** Messages came in. */
@@ -93,6 +95,11 @@ export class PullMessageService {
     for (const processQueue of this.#tasks.keys()) this.stop(processQueue);
   }
 
+  /** Queues that were paused may be pulled again. */
+  resume(): void {
+    this.#flow.roomMade();
+  }
+
   /** Pulls the topic again at once: its subscription changed. */
   interrupt(topic: string): void {
     for (const [processQueue, task] of this.#tasks) {
@@ -144,7 +151,7 @@ export class PullMessageService {
       maxMessages: this.#options.batchSize,
       suspendMs: this.#options.longPollingMs,
       commitOffset: this.#options.commitWithPull ? processQueue.committableOffset : undefined,
-      postSubscription: false,
+      postSubscription: this.#options.postSubscription,
       signal,
     });
   }

@@ -75,7 +75,7 @@ class RemotingPushConsumer implements PushConsumer {
     this.#topics = new TopicSubscriptions(instance, this.#subscriptions, requests);
     this.#offsets = broadcasting
       ? new LocalFileOffsetStore(instance, options.group, options.offsetStoreFolder, this.#reports)
-      : new RemoteBrokerOffsetStore(requests);
+      : new RemoteBrokerOffsetStore(instance, requests);
     this.#locks =
       orderly && !broadcasting
         ? new QueueLocks(requests, clock, this.#reports, (processQueue) => {
@@ -108,7 +108,9 @@ class RemotingPushConsumer implements PushConsumer {
       {
         batchSize: options.pullBatchSize,
         longPollingMs: options.longPollingMs,
-        commitWithPull: !broadcasting,
+        postSubscription: false,
+        // Not in order: a pull that the broker handles late would set the offset back behind a queue's hand-over.
+        commitWithPull: !broadcasting && !orderly,
         onMessages: (processQueue) => this.#service.submit(processQueue),
         onReset: (processQueue, offset) => void this.#assigned.reset(processQueue, offset),
         onUndecodable: (processQueue, message) => undecodable.putAside(processQueue, message),
@@ -157,7 +159,7 @@ class RemotingPushConsumer implements PushConsumer {
   resume(topic?: string): void {
     this.#pauses.resume(topic);
     for (const processQueue of this.#assigned) this.#service.submit(processQueue);
-    this.#flow.roomMade();
+    this.#pulls.resume();
   }
 
   async subscribe(subscription: Subscription): Promise<void> {

@@ -23,7 +23,7 @@ export class QueueLocks {
   readonly #onLost: (processQueue: ProcessQueue) => void;
   /** Until when, on the monotonic clock. */
   readonly #heldUntil = new Map<ProcessQueue, number>();
-  #timer: ClockTimer | undefined;
+  #timer: ClockTimer;
   #closed = false;
 
   /** @param onLost the lock went to somebody else, or may have: stop handling now */

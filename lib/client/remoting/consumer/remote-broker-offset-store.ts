@@ -1,4 +1,5 @@
 import type { MessageQueue } from '../../../message/message.js';
+import type { ClientInstance } from '../client-instance.js';
 import type { ConsumerRequests } from './consumer-requests.js';
 import type { CommittableOffset, OffsetStore } from './offset-store.js';
 import { queueKey } from './queue-key.js';
@@ -8,9 +9,13 @@ export class RemoteBrokerOffsetStore implements OffsetStore {
   readonly #requests: ConsumerRequests;
   /** What the broker acknowledged last. */
   readonly #persisted = new Map<string, number>();
+  readonly #writing = new Map<string, Promise<void>>();
+  readonly #removeListener: () => void;
 
-  constructor(requests: ConsumerRequests) {
+  constructor(instance: ClientInstance, requests: ConsumerRequests) {
     this.#requests = requests;
+    // A broker that was killed may come back without the offsets of its last seconds: tell it again.
+    this.#removeListener = instance.channels.onDisconnect(() => this.#persisted.clear());
   }
 
   async read(queue: MessageQueue): Promise<number | undefined> {
@@ -18,16 +23,27 @@ export class RemoteBrokerOffsetStore implements OffsetStore {
   }
 
   async persist(offsets: readonly CommittableOffset[]): Promise<void> {
-    const results = await Promise.allSettled(
-      offsets
-        .filter(({ queue, offset }) => this.#persisted.get(queueKey(queue)) !== offset)
-        .map(async ({ queue, offset }) => {
-          await this.#requests.commitOffset(queue, offset);
-          this.#persisted.set(queueKey(queue), offset);
-        }),
-    );
+    const results = await Promise.allSettled(offsets.map((offset) => this.#write(offset)));
     for (const result of results) {
       if (result.status === 'rejected') throw result.reason;
+    }
+  }
+
+  /** One request per queue at a time: brokers handle requests at the same time, and the older offset must not win. */
+  async #write({ queue, offset }: CommittableOffset): Promise<void> {
+    const key = queueKey(queue);
+    const before = this.#writing.get(key);
+    const writing = (async () => {
+      await before?.catch(() => undefined);
+      if (this.#persisted.get(key) === offset) return;
+      await this.#requests.commitOffset(queue, offset);
+      this.#persisted.set(key, offset);
+    })();
+    this.#writing.set(key, writing);
+    try {
+      await writing;
+    } finally {
+      if (this.#writing.get(key) === writing) this.#writing.delete(key);
     }
   }
 
@@ -36,6 +52,7 @@ export class RemoteBrokerOffsetStore implements OffsetStore {
   }
 
   async close(): Promise<void> {
+    this.#removeListener();
     this.#persisted.clear();
   }
 }

@@ -126,6 +126,7 @@ describe('ProcessQueue', () => {
 
   it('never commits above an unfinished message, whatever the order of completions, retries and drops', () => {
     fc.assert(
+      // oxlint-disable-next-line complexity -- one branch per action
       fc.property(fc.nat({ max: 1_000 }), fc.array(step, { maxLength: 400 }), (start, steps) => {
         const queue = new ProcessQueue(QUEUE, start);
         const unfinished = new Set<number>();
