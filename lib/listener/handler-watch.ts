@@ -14,7 +14,7 @@ export interface Watched {
  */
 export class HandlerWatch {
   private readonly calls = new Set<Watched>();
-  private timer: ClockTimer | undefined;
+  private timer: ClockTimer;
   private readonly sweepMs: number;
 
   /** @param shortestTimeoutMs of the calls to come; decides how often to look */

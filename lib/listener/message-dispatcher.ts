@@ -9,88 +9,52 @@ import type { ReceivedMessage } from '../message/message.js';
 import type { BatchRunner } from './batch-runner.js';
 import type { HandlerRunner } from './handler-runner.js';
 
-export type Runner = HandlerRunner | BatchRunner;
-
 /** Runners of one topic. */
-export interface RunnerRoute<R extends Runner> {
+export interface RunnerRoute<R> {
   readonly byTag: ReadonlyMap<string, R>;
   readonly rest: R | undefined;
 }
+
+/** By topic. */
+export type RunnerRoutes<R> = ReadonlyMap<string, RunnerRoute<R>>;
 
 /** No handler wants the message: the group's subscription changed while it was under way. */
 export type UnroutableListener = (message: ReceivedMessage) => void;
 
 type Result = ConsumeResult | readonly ConsumeResult[];
+type Dispatch = (messages: readonly ReceivedMessage[], delivery: DeliveryContext) => Promise<Result>;
 
-/**
- * The handler of one push consumer: finds the listener by topic and tag, and gives every call an async context of
- * its own, so that nothing a handler or guard enters (AsyncLocalStorage) is seen by another message, nor anything
- * of whoever started the listener.
- */
-abstract class IsolatingDispatcher {
-  constructor(private readonly root: AsyncResource) {}
-
-  readonly handle: MessageHandler = (messages, delivery) =>
-    this.root.runInAsyncScope(this.isolate, this, messages, delivery);
-
-  private isolate(messages: readonly ReceivedMessage[], delivery: DeliveryContext): Promise<Result> {
-    return new AsyncResource('RocketMQMessage').runInAsyncScope(this.dispatch, this, messages, delivery);
-  }
-
-  protected abstract dispatch(
-    messages: readonly ReceivedMessage[],
-    delivery: DeliveryContext,
-  ): Promise<Result>;
-}
-
-export class MessageDispatcher extends IsolatingDispatcher {
-  constructor(
-    root: AsyncResource,
-    private readonly routes: ReadonlyMap<string, RunnerRoute<HandlerRunner>>,
-    private readonly onUnroutable: UnroutableListener,
-  ) {
-    super(root);
-  }
-
-  protected override dispatch(
-    messages: readonly ReceivedMessage[],
-    delivery: DeliveryContext,
-  ): Promise<Result> {
-    const [message] = messages;
-    if (messages.length === 1 && message !== undefined) return this.one(message, delivery);
-    return Promise.all(messages.map((each) => this.one(each, delivery)));
-  }
-
-  private one(message: ReceivedMessage, delivery: DeliveryContext): Promise<ConsumeResult> {
-    const runner = runnerOf(this.routes, message);
+/** Finds the listener of each message by topic and tag. */
+export function dispatchSingly(
+  routes: RunnerRoutes<HandlerRunner>,
+  onUnroutable: UnroutableListener,
+): Dispatch {
+  const one = (message: ReceivedMessage, delivery: DeliveryContext): Promise<ConsumeResult> => {
+    const runner = runnerOf(routes, message);
     if (runner !== undefined) return runner.run(message, delivery);
-    this.onUnroutable(message);
+    onUnroutable(message);
     return Promise.resolve(RETRY);
-  }
+  };
+  return (messages, delivery) => {
+    const [message] = messages;
+    if (messages.length === 1 && message !== undefined) return one(message, delivery);
+    return Promise.all(messages.map((each) => one(each, delivery)));
+  };
 }
 
-export class BatchDispatcher extends IsolatingDispatcher {
-  constructor(
-    root: AsyncResource,
-    private readonly routes: ReadonlyMap<string, RunnerRoute<BatchRunner>>,
-    private readonly onUnroutable: UnroutableListener,
-  ) {
-    super(root);
-  }
-
-  protected override async dispatch(
-    messages: readonly ReceivedMessage[],
-    delivery: DeliveryContext,
-  ): Promise<Result> {
+/** Divides a batch among the listeners by topic and tag; each keeps the order. */
+export function dispatchBatches(
+  routes: RunnerRoutes<BatchRunner>,
+  onUnroutable: UnroutableListener,
+): Dispatch {
+  return async (messages, delivery) => {
     const shares = new Map<BatchRunner, ReceivedMessage[]>();
     for (const message of messages) {
-      const runner = runnerOf(this.routes, message);
-      if (runner === undefined) this.onUnroutable(message);
-      else {
-        const share = shares.get(runner);
-        if (share === undefined) shares.set(runner, [message]);
-        else share.push(message);
-      }
+      const runner = runnerOf(routes, message);
+      const share = runner && shares.get(runner);
+      if (share !== undefined) share.push(message);
+      else if (runner !== undefined) shares.set(runner, [message]);
+      else onUnroutable(message);
     }
     const results = new Map<ReceivedMessage, ConsumeResult>();
     for (const [runner, share] of shares) {
@@ -98,13 +62,20 @@ export class BatchDispatcher extends IsolatingDispatcher {
       for (const [index, message] of share.entries()) results.set(message, answers[index] ?? RETRY);
     }
     return messages.map((message) => results.get(message) ?? RETRY);
-  }
+  };
 }
 
-function runnerOf<R extends Runner>(
-  routes: ReadonlyMap<string, RunnerRoute<R>>,
-  { topic, tag }: ReceivedMessage,
-): R | undefined {
+/**
+ * Gives every call an async context of its own, made in `root`'s: nothing a handler or guard enters
+ * (AsyncLocalStorage) is seen by another message, nor anything of whoever started the listener.
+ */
+export function isolated(root: AsyncResource, dispatch: Dispatch): MessageHandler {
+  const inOwnContext: Dispatch = (messages, delivery) =>
+    new AsyncResource('RocketMQMessage').runInAsyncScope(dispatch, undefined, messages, delivery);
+  return (messages, delivery) => root.runInAsyncScope(inOwnContext, undefined, messages, delivery);
+}
+
+function runnerOf<R>(routes: RunnerRoutes<R>, { topic, tag }: ReceivedMessage): R | undefined {
   const route = routes.get(topic);
   if (route === undefined) return undefined;
   if (tag === undefined || route.byTag.size === 0) return route.rest;

@@ -10,7 +10,8 @@ import type { RocketMQContext } from './rocketmq-context.js';
 /** What is to become of one message, before attempts are counted. */
 export type Outcome =
   | typeof HANDLED
-  | { readonly action: 'dropped' | 'reject'; readonly reason: string; readonly error?: unknown }
+  | { readonly action: 'dropped'; readonly reason: string; readonly error?: unknown }
+  | { readonly action: 'reject'; readonly reason: string; readonly error?: unknown }
   | { readonly action: 'retry'; readonly delayMs: number | undefined; readonly error: unknown };
 
 export const HANDLED = { action: 'handled' } as const;
@@ -55,16 +56,12 @@ export function scheduledDelay(
 
 /** From a `ConsumeResult` that a handler or filter returned. */
 export function outcomeOfResult(result: ConsumeResult, settings: ListenerSettings, attempt: number): Outcome {
-  switch (result.action) {
-    case 'ack':
-      return HANDLED;
-    case 'retry': {
-      const error = new RetryLater(result.delayMs);
-      return { action: 'retry', delayMs: result.delayMs ?? scheduledDelay(settings, attempt, error), error };
-    }
-    case 'dead-letter':
-      return { action: 'reject', reason: result.reason ?? 'rejected by the handler' };
+  if (result.action === 'ack') return HANDLED;
+  if (result.action === 'dead-letter') {
+    return { action: 'reject', reason: result.reason ?? 'rejected by the handler' };
   }
+  const error = new RetryLater(result.delayMs);
+  return { action: 'retry', delayMs: result.delayMs ?? scheduledDelay(settings, attempt, error), error };
 }
 
 /** Counts attempts, tells everybody, and says it to the engine. */
@@ -105,29 +102,23 @@ export class OutcomeReporter {
     instance: object | undefined,
   ): Promise<ConsumeResult> {
     const event = this.eventOf(message);
-    switch (outcome.action) {
-      case 'dropped':
-        this.events.emit('message.dropped', { ...event, reason: outcome.reason, error: outcome.error });
-        return ACK;
-      case 'reject':
-        this.events.emit('message.rejected', { ...event, reason: outcome.reason, error: outcome.error });
-        return this.settings.broadcasting ? ACK : { action: 'dead-letter', reason: outcome.reason };
-      case 'retry':
-        if (message.attempt < this.settings.identity.maxAttempts) {
-          this.events.emit('message.retried', {
-            ...event,
-            error: outcome.error,
-            delayMs: outcome.delayMs,
-          });
-          return { action: 'retry', delayMs: outcome.delayMs };
-        }
-        await this.exhaust(outcome.error, event, context, instance);
-        if (this.settings.broadcasting) return ACK;
-        return {
-          action: 'dead-letter',
-          reason: `failed ${message.attempt} times: ${describeFailure(outcome.error)}`,
-        };
+    const { broadcasting, identity } = this.settings;
+    if (outcome.action === 'dropped') {
+      this.events.emit('message.dropped', { ...event, reason: outcome.reason, error: outcome.error });
+      return ACK;
     }
+    if (outcome.action === 'reject') {
+      this.events.emit('message.rejected', { ...event, reason: outcome.reason, error: outcome.error });
+      return broadcasting ? ACK : { action: 'dead-letter', reason: outcome.reason };
+    }
+    const { error, delayMs } = outcome;
+    if (message.attempt < identity.maxAttempts) {
+      this.events.emit('message.retried', { ...event, error, delayMs });
+      return { action: 'retry', delayMs };
+    }
+    await this.exhaust(error, event, context, instance);
+    const reason = `failed ${message.attempt} times: ${describeFailure(error)}`;
+    return broadcasting ? ACK : { action: 'dead-letter', reason };
   }
 
   private async exhaust(

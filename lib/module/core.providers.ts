@@ -2,6 +2,7 @@ import { Logger, type Provider } from '@nestjs/common';
 import { createRocketMQClient } from '../client/client-factory.js';
 import { type Clock, systemClock } from '../client/clock.js';
 import type { ClientLog } from '../client/rocketmq-client.js';
+import { describeFailure } from '../listener/failure-policy.js';
 import { ENHANCER_SWITCHES, HandlerPipelineFactory } from '../listener/handler-pipeline.js';
 import { ListenerExplorer } from '../listener/listener-explorer.js';
 import { DEFAULT_CONNECTION } from '../listener/listener-options.js';
@@ -64,8 +65,7 @@ function nestLog(): ClientLog {
   const logger = new Logger('RocketMQ');
   const method = { debug: 'debug', info: 'log', warn: 'warn', error: 'error' } as const;
   return (level, message, error) => {
-    const text =
-      error === undefined ? message : `${message}: ${error instanceof Error ? error.message : String(error)}`;
+    const text = error === undefined ? message : `${message}: ${describeFailure(error)}`;
     if (level === 'error' && error instanceof Error) logger.error(text, error.stack);
     else logger[method[level]](text);
   };

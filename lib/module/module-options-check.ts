@@ -21,7 +21,7 @@ export function checkModuleOptions(options: RocketMQModuleOptions): string[] {
     }
   }
   if (options.topics !== undefined && !TOPIC_POLICIES.includes(options.topics)) {
-    problems.push(`topics is "${String(options.topics)}". Choose one of ${TOPIC_POLICIES.join(', ')}.`);
+    problems.push(`topics is "${options.topics}". Choose one of ${TOPIC_POLICIES.join(', ')}.`);
   }
   if (options.shutdown?.drainTimeout !== undefined) {
     try {

@@ -53,13 +53,13 @@ export const outboxProviders: Provider[] = [
 export const outboxExports: InjectionToken[] = [Outbox];
 
 /** Sends what transactions wrote; drains after the listeners, whose handlers write to it. */
-export function outboxPart({ relay, check }: OutboxFeature): LifecyclePart {
+export function outboxPart(feature: OutboxFeature): LifecyclePart {
   return {
     name: 'outbox relay',
-    check: () => problemsOf('outbox', check),
-    start: () => relay.start(),
+    check: () => problemsOf('outbox', () => feature.check()),
+    start: () => feature.relay.start(),
     stop: async (timeoutMs) => {
-      await relay.drain(timeoutMs);
+      await feature.relay.drain(timeoutMs);
     },
   };
 }
