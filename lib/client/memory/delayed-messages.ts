@@ -1,6 +1,7 @@
+import { RocketMQError } from '../../message/rocketmq-error.js';
 import { Answer, refusal } from './broker-answer.js';
 import type { BrokerSettings } from './memory-broker-options.js';
-import { Property, withoutProperties } from './message-properties.js';
+import { Property } from './message-properties.js';
 import type { MessageStore } from './message-store.js';
 import { messageIdOf, type MessageToStore } from './stored-message.js';
 import { Timeline } from './timeline.js';
@@ -38,23 +39,22 @@ export class DelayedMessages {
   /**
    * When the message is to become visible; undefined: now. A level wins over a timer, as with a real broker.
    *
-   * @throws BrokerError `BROKER_REJECTED` for a timer too far away
+   * @throws BrokerError `INVALID_ARGUMENT` for a timer too far away
    */
   dueAt({ topic, properties }: Pick<MessageToStore, 'topic' | 'properties'>): number | undefined {
     const { clock, delayLevels, maxTimerDelayMs } = this.#settings;
     const now = clock.now();
-    const level = properties[Property.DELAY_LEVEL];
-    if (level !== undefined) {
-      const index = Math.min(Number(level), delayLevels.length) - 1;
-      return now + (delayLevels[index] ?? 0);
-    }
+    const level = Number(properties[Property.DELAY_LEVEL] ?? 0);
+    if (level > 0) return now + (delayLevels[Math.min(level, delayLevels.length) - 1] ?? 0);
+    // A timer that ran off before, now sent back by a consumer.
+    if (properties[Property.TIMER_OUT_MS] !== undefined) return undefined;
     const after = properties[Property.TIMER_DELAY_MS];
     const at = properties[Property.TIMER_DELIVER_MS];
     if (after === undefined && at === undefined) return undefined;
     const dueAt = after === undefined ? Number(at) : now + Number(after);
     if (dueAt - now > maxTimerDelayMs) {
       throw refusal(
-        'BROKER_REJECTED',
+        'INVALID_ARGUMENT',
         Answer.MESSAGE_ILLEGAL,
         `A message for "${topic}" is to wait ${dueAt - now} ms; the in-process broker allows ${maxTimerDelayMs}. Choose an earlier time, or raise maxTimerDelayMs.`,
       );
@@ -64,8 +64,12 @@ export class DelayedMessages {
 
   /** Keeps a message room was reserved for until its time. Returns its offset. */
   add(message: MessageToStore, dueAt: number): number {
-    const { DELAY_LEVEL, TIMER_DELAY_MS, TIMER_DELIVER_MS } = Property;
-    const properties = withoutProperties(message.properties, DELAY_LEVEL, TIMER_DELAY_MS, TIMER_DELIVER_MS);
+    const properties = {
+      ...message.properties,
+      [Property.REAL_TOPIC]: message.topic,
+      [Property.REAL_QUEUE_ID]: String(message.queueId),
+      ...(isLevel(message) ? {} : { [Property.TIMER_OUT_MS]: String(dueAt) }),
+    };
     const offset = this.#nextOffset++;
     this.#timeline.add(dueAt, { message: { ...message, properties }, offset });
     return offset;
@@ -73,20 +77,21 @@ export class DelayedMessages {
 
   /** Only timers can be recalled; a level has no handle. */
   recallHandle(message: MessageToStore, dueAt: number): string | undefined {
-    if (message.properties[Property.DELAY_LEVEL] !== undefined) return undefined;
-    const handle: RecallHandle = { topic: message.topic, messageId: messageIdOf(message.properties), dueAt };
-    return Buffer.from(JSON.stringify(handle)).toString('base64url');
+    if (isLevel(message)) return undefined;
+    const parts = ['v1', message.topic, this.#settings.name, dueAt, messageIdOf(message.properties)];
+    return Buffer.from(parts.join(' ')).toString('base64url');
   }
 
   /**
    * Takes a message back.
    *
    * @returns its unique key, also when it is not there (any more)
-   * @throws BrokerError `BROKER_REJECTED` when the handle is not for this topic, or its time has come
+   * @throws RocketMQError `INVALID_ARGUMENT` for a handle that is none, `BROKER_REJECTED` when it is not for this
+   * topic or its time has come
    */
   recall(topic: string, text: string): string {
     const handle = decodeHandle(text);
-    if (handle?.topic !== topic) {
+    if (handle.topic !== topic) {
       throw refusal(
         'BROKER_REJECTED',
         Answer.ILLEGAL_OPERATION,
@@ -112,12 +117,18 @@ export class DelayedMessages {
   }
 }
 
-function decodeHandle(text: string): RecallHandle | undefined {
-  try {
-    const handle: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
-    return typeof handle === 'object' && handle !== null ? (handle as RecallHandle) : undefined;
-  } catch {
-    // Not one of ours: the caller of decodeHandle refuses it.
-    return undefined;
+function isLevel({ properties }: Pick<MessageToStore, 'properties'>): boolean {
+  return Number(properties[Property.DELAY_LEVEL] ?? 0) > 0;
+}
+
+/** `v1 topic broker timestamp messageId`. (Java: `RecallMessageHandle`.) */
+function decodeHandle(text: string): RecallHandle {
+  const [version, topic, , dueAt, messageId] = Buffer.from(text, 'base64url').toString().split(' ');
+  if (version === 'v1' && topic !== undefined && messageId !== undefined) {
+    return { topic, messageId, dueAt: Number(dueAt) };
   }
+  throw new RocketMQError(
+    'INVALID_ARGUMENT',
+    'The recall handle is none. Pass the recallHandle of the receipt of a timer message.',
+  );
 }

@@ -15,6 +15,8 @@ interface HalfEntry {
   readonly group: string;
   readonly stored: StoredMessage;
   readonly checks: number;
+  /** Ended, and not noted yet: a check round may still ask. Wall clock. */
+  endedAt: number | undefined;
 }
 
 /** Where messages go that nobody answered for. Source: TopicValidator.RMQ_SYS_TRANS_CHECK_MAX_TIME_TOPIC. */
@@ -45,7 +47,7 @@ export class HalfMessages {
   }
 
   get openCount(): number {
-    return this.#open.size;
+    return Array.from(this.#open.values()).filter(({ endedAt }) => endedAt === undefined).length;
   }
 
   register(group: string, member: TransactionMember): void {
@@ -73,16 +75,13 @@ export class HalfMessages {
   end(group: string, offset: number, resolution: Exclude<TransactionResolution, 'unknown'>): boolean {
     const entry = this.#open.get(offset) ?? this.#past.get(offset);
     if (!entry || entry.group !== group) return false;
-    const wasOpen = this.#open.delete(offset);
-    this.#remember(offset, entry);
-    const { stored } = entry;
-    const { topic, queueId, body, properties, bornTimestamp, bornHost } = stored;
+    const { topic, queueId, body, properties, bornTimestamp, bornHost } = entry.stored;
     if (resolution === 'commit') {
-      if (!wasOpen) this.#store.reserve([stored]);
-      this.#store.append({ topic, queueId, body, properties, bornTimestamp, bornHost, reconsumeTimes: 0 });
-    } else if (wasOpen) {
-      this.#store.release(stored);
+      const message = { topic, queueId, body, properties, bornTimestamp, bornHost, reconsumeTimes: 0 };
+      this.#store.reserve([message]);
+      this.#store.append(message);
     }
+    entry.endedAt ??= this.#settings.clock.now();
     return true;
   }
 
@@ -101,7 +100,7 @@ export class HalfMessages {
       commitLogOffset: this.#store.nextCommitLogOffset(message),
       storeTimestamp: this.#settings.clock.now(),
     };
-    this.#open.set(stored.queueOffset, { group, stored, checks });
+    this.#open.set(stored.queueOffset, { group, stored, checks, endedAt: undefined });
     return stored;
   }
 
@@ -116,13 +115,16 @@ export class HalfMessages {
   }
 
   #checkRound(): void {
-    const { clock, transactionTimeoutMs, transactionCheckMax } = this.#settings;
+    const { clock, transactionTimeoutMs, transactionCheckMax, transactionOpBatchMs } = this.#settings;
+    const now = clock.now();
     // Those that are stored anew in this round are for the next one.
     for (const [offset, entry] of Array.from(this.#open)) {
-      if (clock.now() - entry.stored.bornTimestamp < transactionTimeoutMs) continue;
+      const isNoted = entry.endedAt !== undefined && now - entry.endedAt >= transactionOpBatchMs;
+      if (!isNoted && now - entry.stored.bornTimestamp < transactionTimeoutMs) continue;
       this.#open.delete(offset);
       this.#remember(offset, entry);
-      if (entry.checks < transactionCheckMax) this.#check(entry);
+      if (isNoted) this.#store.release(entry.stored);
+      else if (entry.checks < transactionCheckMax) this.#check(entry);
       else this.#giveUp(entry.stored);
     }
   }

@@ -25,6 +25,11 @@ export interface MemoryBrokerOptions {
   readonly transactionCheckIntervalMs?: number;
   /** Checks of one half message before it is given up (broker.conf: `transactionCheckMax`). @default 15 */
   readonly transactionCheckMax?: number;
+  /**
+   * How long an ended half message may still be asked about, milliseconds: brokers of RocketMQ 5 note ends in batches
+   * (broker.conf: `transactionOpBatchInterval`). @default 3000
+   */
+  readonly transactionOpBatchMs?: number;
   /** Largest body, bytes (broker.conf: `maxMessageSize`). @default 4194304 */
   readonly maxMessageSize?: number;
   /**
@@ -64,6 +69,7 @@ export function brokerSettings(options: MemoryBrokerOptions): BrokerSettings {
     transactionTimeoutMs: options.transactionTimeoutMs ?? 6 * SECOND,
     transactionCheckIntervalMs: options.transactionCheckIntervalMs ?? 30 * SECOND,
     transactionCheckMax: options.transactionCheckMax ?? 15,
+    transactionOpBatchMs: options.transactionOpBatchMs ?? 3 * SECOND,
     maxMessageSize: options.maxMessageSize ?? 4 * 1024 * 1024,
     maxMessages: options.maxMessages ?? 200_000,
     maxBytes: options.maxBytes ?? 256 * 1024 * 1024,

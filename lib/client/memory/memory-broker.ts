@@ -11,7 +11,7 @@ import { deadLetterTopicOf, retryTopicOf } from './group-topics.js';
 import { HalfMessages } from './half-messages.js';
 import { brokerSettings, type BrokerSettings, type MemoryBrokerOptions } from './memory-broker-options.js';
 import type { MemoryQueue } from './memory-queue.js';
-import { Property, withoutProperties } from './message-properties.js';
+import { Property } from './message-properties.js';
 import { MessageStore } from './message-store.js';
 import { offsetMessageIdOf, type MessageToStore, type StoredMessage } from './stored-message.js';
 
@@ -214,18 +214,14 @@ export class MemoryBroker implements MemoryBrokerHandle {
     const originId =
       message.properties[Property.ORIGIN_MESSAGE_ID] ?? offsetMessageIdOf(message.commitLogOffset);
     const { body, bornTimestamp, bornHost } = message;
-    const properties: Record<string, string> = {
-      ...withoutProperties(message.properties, Property.DELAY_LEVEL),
+    const level = delayLevel === 0 ? FIRST_RETRY_LEVEL + message.reconsumeTimes : delayLevel;
+    const properties = {
+      ...message.properties,
       [Property.RETRY_TOPIC]: originTopic,
       [Property.ORIGIN_MESSAGE_ID]: originId,
+      [Property.DELAY_LEVEL]: String(dead ? 0 : level),
+      [Property.WAIT]: 'false',
     };
-    if (dead) {
-      properties[Property.DLQ_ORIGIN_TOPIC] = originTopic;
-      properties[Property.DLQ_ORIGIN_MESSAGE_ID] = originId;
-    } else {
-      const level = delayLevel === 0 ? FIRST_RETRY_LEVEL + message.reconsumeTimes : delayLevel;
-      properties[Property.DELAY_LEVEL] = String(level);
-    }
     const reconsumeTimes = message.reconsumeTimes + 1;
     this.storeAll([{ topic, queueId: 0, body, properties, bornTimestamp, bornHost, reconsumeTimes }]);
     return { dead };

@@ -123,13 +123,15 @@ export class MemoryProducer implements Producer {
         `A transactional message for "${message.topic}" cannot be delayed. Send a delayed message when its transaction is done.`,
       );
     }
-    const prepared = this.#prepare(message, {
+    const messageId = this.#messageId(message);
+    const prepared = this.#prepare(message, messageId, {
       [Property.PREPARED]: 'true',
       [Property.PRODUCER_GROUP]: this.#transactions.group,
+      [Property.TRANSACTION_ID]: messageId,
     });
     return this.#limited(1, options, async () => {
       const [receipt] = await this.#deliver('send-half', message, [prepared], options);
-      return this.#transactions.open({ ...receipt!, transactionId: receipt!.messageId });
+      return this.#transactions.open({ ...receipt!, transactionId: messageId });
     });
   }
 
@@ -188,8 +190,15 @@ export class MemoryProducer implements Producer {
         );
   }
 
-  #prepare(message: Message, more: Readonly<Record<string, string>> = {}): MessageToStore {
-    const messageId = message.messageId ?? this.#context.uniqueKeys.next();
+  #messageId({ messageId }: Message): string {
+    return messageId ?? this.#context.uniqueKeys.next();
+  }
+
+  #prepare(
+    message: Message,
+    messageId = this.#messageId(message),
+    more: Readonly<Record<string, string>> = {},
+  ): MessageToStore {
     const properties = { ...toProperties(message, messageId), ...more };
     checkPropertiesLength(message.topic, properties);
     return {

@@ -10,9 +10,9 @@ export const Property = {
   UNIQUE_KEY: 'UNIQ_KEY',
   SHARDING_KEY: '__SHARDINGKEY',
   RETRY_TOPIC: 'RETRY_TOPIC',
+  REAL_TOPIC: 'REAL_TOPIC',
+  REAL_QUEUE_ID: 'REAL_QID',
   ORIGIN_MESSAGE_ID: 'ORIGIN_MESSAGE_ID',
-  DLQ_ORIGIN_TOPIC: 'DLQ_ORIGIN_TOPIC',
-  DLQ_ORIGIN_MESSAGE_ID: 'DLQ_ORIGIN_MESSAGE_ID',
   PREPARED: 'TRAN_MSG',
   PRODUCER_GROUP: 'PGROUP',
   TRANSACTION_ID: '__transactionId__',
@@ -21,8 +21,3 @@ export const Property = {
 } as const;
 
 export type Properties = Readonly<Record<string, string>>;
-
-/** Without the named ones. */
-export function withoutProperties(properties: Properties, ...names: readonly string[]): Properties {
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => !names.includes(name)));
-}

@@ -102,7 +102,7 @@ export class TransactionAnswers implements TransactionMember {
     const { broker, namespace, log } = this.#context;
     const message = toReceivedMessage(half, broker.name, (topic) => namespace.unwrap(topic));
     try {
-      const answer = await check({ ...message, transactionId: messageId });
+      const answer = await check(message);
       if (answer === 'commit' || answer === 'rollback' || answer === 'unknown') return answer;
       log(
         'error',

@@ -387,7 +387,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
 
   #mixed(): RocketMQError {
     return new RocketMQError(
-      'INVALID_CONFIGURATION',
+      'INVALID_ARGUMENT',
       `Group "${this.group}" uses subscribe and assign together. Use one of them per consumer.`,
     );
   }

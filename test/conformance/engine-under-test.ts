@@ -1,0 +1,13 @@
+import type { ClientOptions, RocketMQClient } from '../../lib/client/rocketmq-client.js';
+
+/** Options a test may give a client of any engine. */
+export type CommonClientOptions = Pick<ClientOptions, 'instanceName' | 'namespace' | 'log'>;
+
+/** An engine and the broker behind it. Everything below test/conformance holds for each of them. */
+export interface EngineUnderTest {
+  readonly name: string;
+  /** A client of the one broker of this run. The suite starts and closes it. */
+  createClient(options?: CommonClientOptions): RocketMQClient;
+  /** A time, milliseconds, in which a timer message of this broker is well visible as "later". */
+  readonly laterMs: number;
+}
