@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 
 import { encodeBinaryHeader } from '../protocol/binary-header.js';
 import { DEFAULT_MAX_FRAME_BYTES, FRAME_PREFIX_BYTES, headerWord } from '../protocol/frame-header.js';
-import { encodeJsonHeader } from '../protocol/json-header.js';
+import { maxJsonHeaderBytes, writeJsonHeader } from '../protocol/json-header.js';
 import { SerializeType, type RemotingRequest } from '../protocol/remoting-command.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 
@@ -51,12 +51,9 @@ export class FrameWriter {
     serializeType: SerializeType = SerializeType.JSON,
   ): void {
     const bodyLength = body === undefined ? 0 : Buffer.isBuffer(body) ? body.length : totalLength(body);
-    const header =
-      serializeType === SerializeType.JSON
-        ? encodeJsonHeader(code, opaque, flag, remark, fields)
-        : encodeBinaryHeader(code, opaque, flag, remark, fields);
-    // A UTF-16 unit takes at most three bytes of UTF-8.
-    const headerRoom = typeof header === 'string' ? header.length * 3 : header.length;
+    const json = serializeType === SerializeType.JSON;
+    const binary = json ? undefined : encodeBinaryHeader(code, opaque, flag, remark, fields);
+    const headerRoom = binary?.length ?? maxJsonHeaderBytes(remark, fields);
     const room = FRAME_PREFIX_BYTES + headerRoom + (bodyLength < COPY_BELOW_BYTES ? bodyLength : 0);
     if (headerRoom + bodyLength > DEFAULT_MAX_FRAME_BYTES - FRAME_PREFIX_BYTES) throw tooLarge(bodyLength);
     if (this.#end + room > this.#buffer.length) this.#nextBuffer(room);
@@ -65,7 +62,8 @@ export class FrameWriter {
     const at = this.#end;
     const headerAt = at + FRAME_PREFIX_BYTES;
     const headerLength =
-      typeof header === 'string' ? buffer.write(header, headerAt) : header.copy(buffer, headerAt);
+      binary?.copy(buffer, headerAt) ??
+      writeJsonHeader(buffer, headerAt, code, opaque, flag, remark, fields) - headerAt;
     this.#gathered += FRAME_PREFIX_BYTES + headerLength + bodyLength;
     buffer.writeInt32BE(4 + headerLength + bodyLength, at);
     buffer.writeInt32BE(headerWord(serializeType, headerLength), at + 4);

@@ -52,7 +52,7 @@ export interface ChannelListener {
   onOpen(channel: RemotingChannel): void;
   onRequest(channel: RemotingChannel, command: RemotingCommand): void;
   /** The server is shutting down and has not looked at the request. */
-  onGoAway(channel: RemotingChannel, pending: PendingRequest): void;
+  onGoAway(channel: RemotingChannel, pending: PendingRequest, answer: RemotingCommand): void;
   /** @param error undefined when this side closed it */
   onClose(channel: RemotingChannel, error: RocketMQError | undefined): void;
 }
@@ -242,7 +242,7 @@ export class RemotingChannel {
     // An answer nobody waits for any more: it timed out, or was aborted.
     if (pending === undefined) return;
     this.#pending.delete(command.opaque);
-    if (command.code === ResponseCode.GO_AWAY && !pending.resent) this.#listener.onGoAway(this, pending);
+    if (command.code === ResponseCode.GO_AWAY) this.#listener.onGoAway(this, pending, command);
     else pending.resolve(command);
     if (this.#draining) this.#closeWhenDrained();
   }

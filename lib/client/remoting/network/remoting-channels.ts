@@ -8,7 +8,7 @@ import {
 } from '../protocol/remoting-command.js';
 import { requestCodeName } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
-import { aborted, closedError, connectionFailed } from './channel-errors.js';
+import { aborted, closedError, connectionFailed, connectionLost } from './channel-errors.js';
 import { PendingRequest } from './pending-request.js';
 import { ReconnectBackoff } from './reconnect-backoff.js';
 import { RemotingChannel, type ChannelListener, type ChannelOptions } from './remoting-channel.js';
@@ -58,7 +58,7 @@ export class RemotingChannels {
     this.#listener = {
       onOpen: (channel) => this.#notify(this.#connectListeners, channel.address),
       onRequest: (channel, command) => this.#onRequest(channel, command),
-      onGoAway: (channel, pending) => this.#onGoAway(channel, pending),
+      onGoAway: (channel, pending, answer) => this.#onGoAway(channel, pending, answer),
       onClose: (channel, error) => this.#onClose(channel, error),
     };
   }
@@ -206,13 +206,19 @@ export class RemotingChannels {
     }
   }
 
-  #onGoAway(channel: RemotingChannel, pending: PendingRequest): void {
+  #onGoAway(channel: RemotingChannel, pending: PendingRequest, answer: RemotingCommand): void {
     const { address } = channel;
     if (this.#channels.get(address) === channel) {
       this.#log('info', `${address} is shutting down; its requests go over a new connection.`);
       this.#channels.delete(address);
       this.#draining.add(channel);
       channel.drain();
+    }
+    if (pending.resent) {
+      // The new connection led to the same server: no third one for every request until it is gone.
+      this.#backoff.failed(address, connectionLost(address, 'the server is shutting down'));
+      pending.resolve(answer);
+      return;
     }
     pending.resent = true;
     try {
@@ -226,8 +232,10 @@ export class RemotingChannels {
     const { address } = channel;
     const draining = this.#draining.delete(channel);
     if (this.#channels.get(address) === channel) this.#channels.delete(address);
-    if (channel.hasReceived) this.#backoff.succeeded(address);
-    else if (error !== undefined) this.#backoff.failed(address, error);
+    if (error !== undefined && !draining) {
+      if (channel.hasReceived) this.#backoff.succeeded(address);
+      else this.#backoff.failed(address, error);
+    }
     if (error === undefined || draining || this.#closing !== undefined) return;
     if (channel.wasOpen) {
       this.#log('warn', error.message, error.cause);

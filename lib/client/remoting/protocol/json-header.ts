@@ -1,48 +1,94 @@
 import { CLIENT_LANGUAGE, CLIENT_VERSION } from './client-version.js';
 import type { CommandHeader } from './frame-header.js';
+import { maxJsonTextBytes, writeAscii, writeJsonText, writeNumber } from './json-writer.js';
 import type { HeaderFields } from './remoting-command.js';
-
-/** What must be escaped in a JSON text, lone halves of surrogate pairs included. */
-/* oxlint-disable-next-line no-control-regex */
-const NEEDS_ESCAPE = /["\\\u0000-\u001f\ud800-\udfff]/;
 
 const NO_FIELDS: Readonly<Record<string, string>> = Object.freeze({});
 
+const BEFORE_CODE = '{"code":';
 const BEFORE_OPAQUE = `,"language":"${CLIENT_LANGUAGE.name}","version":${CLIENT_VERSION},"opaque":`;
+const BEFORE_FLAG = ',"flag":';
 const AFTER_FLAG = ',"serializeTypeCurrentRPC":"JSON"';
+const BEFORE_REMARK = ',"remark":"';
+const BEFORE_FIELDS = ',"extFields":{';
+/** Everything besides the remark and the fields: the constants above and three numbers. */
+const FRAME_OF_HEADER_BYTES = 256;
+/** Longest text of a number or boolean. */
+const MAX_NUMBER_BYTES = 24;
+/** Quotes, colon and comma around a field. */
+const FIELD_PUNCTUATION_BYTES = 6;
+
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+const CLOSING_BRACE = 0x7d;
+
+/** Room that {@link writeJsonHeader} needs at most. */
+export function maxJsonHeaderBytes(remark: string | undefined, fields: HeaderFields | undefined): number {
+  let bytes = FRAME_OF_HEADER_BYTES;
+  if (remark !== undefined) bytes += maxJsonTextBytes(remark);
+  if (fields !== undefined) {
+    for (const name in fields) {
+      const value = fields[name];
+      bytes += maxJsonTextBytes(name) + FIELD_PUNCTUATION_BYTES;
+      bytes += typeof value === 'string' ? maxJsonTextBytes(value) : MAX_NUMBER_BYTES;
+    }
+  }
+  return bytes;
+}
 
 /**
- * A header in JSON. Put together by hand, which takes a fraction of `JSON.stringify` over objects.
- * (Java: `RemotingSerializable.encode`.)
+ * Writes a header in JSON straight into a buffer, which takes half the time of making a text first: this runs
+ * for every message sent. (Java: `RemotingSerializable.encode`.)
+ *
+ * @returns where the header ends
  */
-export function encodeJsonHeader(
+export function writeJsonHeader(
+  bytes: Buffer,
+  start: number,
   code: number,
   opaque: number,
   flag: number,
   remark: string | undefined,
   fields: HeaderFields | undefined,
-): string {
-  let text = `{"code":${code}${BEFORE_OPAQUE}${opaque},"flag":${flag}${AFTER_FLAG}`;
-  if (remark !== undefined) text += `,"remark":${quote(remark)}`;
-  if (fields !== undefined) {
-    let separator = ',"extFields":{';
-    for (const name in fields) {
-      const value = fields[name];
-      if (value === undefined) continue;
-      // Names are identifiers of the protocol; values of other types than text never need an escape.
-      text +=
-        typeof value === 'string'
-          ? `${separator}"${name}":${quote(value)}`
-          : `${separator}"${name}":"${value}"`;
-      separator = ',';
-    }
-    if (separator === ',') text += '}';
+): number {
+  let at = writeNumber(bytes, writeAscii(bytes, start, BEFORE_CODE), code);
+  at = writeNumber(bytes, writeAscii(bytes, at, BEFORE_OPAQUE), opaque);
+  at = writeNumber(bytes, writeAscii(bytes, at, BEFORE_FLAG), flag);
+  at = writeAscii(bytes, at, AFTER_FLAG);
+  if (remark !== undefined) {
+    at = writeJsonText(bytes, writeAscii(bytes, at, BEFORE_REMARK), remark);
+    bytes[at++] = QUOTE;
   }
-  return text + '}';
+  if (fields !== undefined) at = writeFields(bytes, at, fields);
+  bytes[at] = CLOSING_BRACE;
+  return at + 1;
 }
 
-function quote(text: string): string {
-  return NEEDS_ESCAPE.test(text) ? JSON.stringify(text) : `"${text}"`;
+/** All values as text, as Java declares them. */
+function writeFields(bytes: Buffer, start: number, fields: HeaderFields): number {
+  let at = writeAscii(bytes, start, BEFORE_FIELDS);
+  const first = at;
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === undefined) continue;
+    bytes[at] = QUOTE;
+    at = writeJsonText(bytes, at + 1, name);
+    bytes[at] = QUOTE;
+    bytes[at + 1] = COLON;
+    bytes[at + 2] = QUOTE;
+    at += 3;
+    if (typeof value === 'string') at = writeJsonText(bytes, at, value);
+    else if (typeof value === 'number') at = writeNumber(bytes, at, value);
+    else at = writeAscii(bytes, at, value ? 'true' : 'false');
+    bytes[at] = QUOTE;
+    bytes[at + 1] = COMMA;
+    at += 2;
+  }
+  // The last comma gives way to the brace.
+  const end = at > first ? at - 1 : at;
+  bytes[end] = CLOSING_BRACE;
+  return end + 1;
 }
 
 /**

@@ -3,9 +3,9 @@ import { crc32 } from 'node:zlib';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { decompress } from './compression.js';
 import { decodeInnerBatch } from './inner-batch.js';
+import { HostReader } from './message-hosts.js';
 import { decodeProperties } from './message-properties.js';
 import { MessageSysFlag } from './message-sys-flag.js';
-import { readIPv4, readIPv6 } from './socket-address.js';
 import type { DecodedMessage, StoredMessage } from './stored-message.js';
 
 export type { DecodedMessage, StoredMessage, UndecodableMessage } from './stored-message.js';
@@ -38,6 +38,7 @@ const DEFAULTS: Required<DecodeOptions> = { checkCrc: true, decompress: true };
  */
 export function decodeMessages(body: Buffer, options: DecodeOptions = DEFAULTS): DecodedMessage[] {
   const messages: DecodedMessage[] = [];
+  const hosts: Hosts = { born: new HostReader(), store: new HostReader() };
   let at = 0;
   while (at < body.length) {
     const left = body.length - at;
@@ -45,7 +46,7 @@ export function decodeMessages(body: Buffer, options: DecodeOptions = DEFAULTS):
     const end = size >= MIN_MESSAGE_BYTES && size <= left ? at + size : body.length;
     try {
       if (end - at !== size) throw broken(`its size ${size} does not fit into the ${left} bytes left`);
-      const message = decodeMessage(body, at, end, options);
+      const message = decodeMessage(body, at, end, options, hosts);
       const { sysFlag } = message;
       if ((sysFlag & INNER_BATCH) === INNER_BATCH) {
         for (const inner of decodeInnerBatch(message)) messages.push(inner);
@@ -60,6 +61,11 @@ export function decodeMessages(body: Buffer, options: DecodeOptions = DEFAULTS):
   return messages;
 }
 
+interface Hosts {
+  readonly born: HostReader;
+  readonly store: HostReader;
+}
+
 const INNER_BATCH = MessageSysFlag.INNER_BATCH | MessageSysFlag.NEED_UNWRAP;
 
 /**
@@ -67,7 +73,13 @@ const INNER_BATCH = MessageSysFlag.INNER_BATCH | MessageSysFlag.NEED_UNWRAP;
  *
  * @throws RocketMQError `PROTOCOL_VIOLATION` or `UNSUPPORTED`; RangeError when a field runs over the end
  */
-function decodeMessage(bytes: Buffer, start: number, end: number, options: DecodeOptions): StoredMessage {
+function decodeMessage(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  options: DecodeOptions,
+  hosts: Hosts,
+): StoredMessage {
   const magic = bytes.readInt32BE(start + 4);
   if (magic !== MAGIC_V1 && magic !== MAGIC_V2) throw broken(`its magic code is ${magic}`);
   const bodyCrc = bytes.readInt32BE(start + 8);
@@ -78,15 +90,10 @@ function decodeMessage(bytes: Buffer, start: number, end: number, options: Decod
   const storedFlag = bytes.readInt32BE(start + 36);
   const bornTimestamp = readInt64(bytes, start + 40);
   let at = start + FIXED_BYTES;
-  const bornV6 = (storedFlag & MessageSysFlag.BORNHOST_V6) !== 0;
-  const bornHost = bornV6 ? readIPv6(bytes, at) : readIPv4(bytes, at);
-  at += bornV6 ? 20 : 8;
+  at += hosts.born.read(bytes, at, (storedFlag & MessageSysFlag.BORNHOST_V6) !== 0);
   const storeTimestamp = readInt64(bytes, at);
   at += 8;
-  const storeV6 = (storedFlag & MessageSysFlag.STOREHOSTADDRESS_V6) !== 0;
-  const storeHostAt = at;
-  const storeHost = storeV6 ? readIPv6(bytes, at) : readIPv4(bytes, at);
-  at += storeV6 ? 20 : 8;
+  at += hosts.store.read(bytes, at, (storedFlag & MessageSysFlag.STOREHOSTADDRESS_V6) !== 0);
   const reconsumeTimes = bytes.readInt32BE(at);
   const preparedTransactionOffset = readInt64(bytes, at + 4);
   const bodyLength = bytes.readInt32BE(at + 12);
@@ -106,16 +113,16 @@ function decodeMessage(bytes: Buffer, start: number, end: number, options: Decod
     commitLogOffset,
     sysFlag: inflate ? storedFlag & ~COMPRESSION_BITS : storedFlag,
     bornTimestamp,
-    bornHost,
+    bornHost: hosts.born.text,
     storeTimestamp,
-    storeHost,
+    storeHost: hosts.store.text,
     reconsumeTimes,
     preparedTransactionOffset,
     body: inflate ? decompress(stored, storedFlag) : stored,
     bodyCrc,
     properties,
     storeSize: end - start,
-    offsetMessageId: offsetMessageId(bytes, storeHostAt, storeV6 ? 20 : 8, start + 28),
+    offsetMessageId: hosts.store.hex + offsetHex(bytes, start + 28),
   };
 }
 
@@ -148,10 +155,9 @@ function readTail(
 
 const COMPRESSION_BITS = MessageSysFlag.COMPRESSED | MessageSysFlag.COMPRESSION_TYPE_COMPARATOR;
 
-/** Host and commit-log offset lie in the message as the id wants them. */
-function offsetMessageId(bytes: Buffer, hostAt: number, hostBytes: number, offsetAt: number): string {
-  const host = bytes.toString('hex', hostAt, hostAt + hostBytes);
-  return (host + bytes.toString('hex', offsetAt, offsetAt + 8)).toUpperCase();
+/** The commit-log offset as the end of an offset message id. */
+function offsetHex(bytes: Buffer, at: number): string {
+  return bytes.toString('hex', at, at + 8).toUpperCase();
 }
 
 function readInt64(bytes: Buffer, at: number): number {

@@ -35,6 +35,7 @@ const NO_KEYS: readonly string[] = Object.freeze([]);
 
 function splitKeys(keys: string | undefined): readonly string[] {
   if (keys === undefined) return NO_KEYS;
+  if (!keys.includes(KEY_SEPARATOR)) return keys === '' ? NO_KEYS : [keys];
   return keys.split(KEY_SEPARATOR).filter((key) => key !== '');
 }
 

@@ -36,7 +36,7 @@ function feed(reader: FrameReader, bytes: Buffer, cuts: readonly number[]): void
 const anyCuts = fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 30 });
 
 describe('the frame reader', () => {
-  it('gives back what was written, however the stream is cut', () => {
+  it('gives back what was written, however the stream is cut', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(fc.array(anyFrame, { minLength: 1, maxLength: 8 }), anyCuts, (frames, cuts) => {
         const commands: RemotingCommand[] = [];
@@ -171,7 +171,7 @@ describe('hostile streams, a hundred thousand of them', () => {
     return counts;
   }
 
-  it('truncated: 25,000', () => {
+  it('truncated: 25,000', { timeout: 180_000 }, () => {
     const truncated = fc.tuple(anyFrame, fc.double({ min: 0, max: 1, noNaN: true })).map(([parts, part]) => {
       const bytes = frame(parts);
       return bytes.subarray(0, 1 + Math.floor(part * (bytes.length - 2)));
@@ -179,7 +179,7 @@ describe('hostile streams, a hundred thousand of them', () => {
     expect(run(truncated, 25_000)).toEqual({ refused: 0, truncated: 25_000, accepted: 0 });
   });
 
-  it('mutated: 50,000', () => {
+  it('mutated: 50,000', { timeout: 180_000 }, () => {
     const mutation = fc.tuple(fc.nat(), fc.nat({ max: 255 }));
     const mutated = fc
       .tuple(anyFrame, fc.array(mutation, { minLength: 1, maxLength: 5 }))
@@ -192,7 +192,7 @@ describe('hostile streams, a hundred thousand of them', () => {
     expect(counts.refused).toBeGreaterThan(1_000);
   });
 
-  it('with a plausible prefix and garbage behind it: 25,000', () => {
+  it('with a plausible prefix and garbage behind it: 25,000', { timeout: 180_000 }, () => {
     const hostile = fc
       .tuple(
         fc.nat({ max: 70_000 }),

@@ -380,10 +380,19 @@ describe('GO_AWAY', () => {
     expect(peer.connections).toHaveLength(2);
   });
 
-  it('a second time is the answer', async () => {
+  it('a second time is the answer, and the address is left alone for a moment', async () => {
     const peer = await startPeer((request, connection) => connection.answer(request, { code: GO_AWAY }));
     expect(await invoke(peer)).toMatchObject({ code: GO_AWAY });
     expect(peer.requests).toHaveLength(2);
+    await expect(invoke(peer)).rejects.toThrow(failing('CONNECTION_FAILED', true));
+    expect(peer.connections).toHaveLength(2);
+    peer.script = echo;
+    await waitFor(() =>
+      invoke(peer).then(
+        () => true,
+        () => false,
+      ),
+    );
   });
 
   it('of a server that takes no new connection is a lost connection', async () => {

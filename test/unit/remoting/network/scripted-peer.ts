@@ -3,7 +3,6 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 
 import { encodeBinaryHeader } from '../../../../lib/client/remoting/protocol/binary-header.js';
 import { FRAME_PREFIX_BYTES, headerWord } from '../../../../lib/client/remoting/protocol/frame-header.js';
-import { encodeJsonHeader } from '../../../../lib/client/remoting/protocol/json-header.js';
 import {
   isOneWay,
   isResponse,
@@ -11,6 +10,7 @@ import {
   type HeaderFields,
   type RemotingCommand,
 } from '../../../../lib/client/remoting/protocol/remoting-command.js';
+import { jsonHeader } from '../protocol/wire-vectors.js';
 import { FrameReader } from '../../../../lib/client/remoting/network/frame-reader.js';
 
 export interface FrameParts {
@@ -35,7 +35,7 @@ export function frame({
 }: FrameParts): Buffer {
   const header =
     serializeType === SerializeType.JSON
-      ? Buffer.from(encodeJsonHeader(code, opaque, flag, remark, fields))
+      ? jsonHeader(code, opaque, flag, remark, fields)
       : encodeBinaryHeader(code, opaque, flag, remark, fields);
   const prefix = Buffer.alloc(FRAME_PREFIX_BYTES);
   prefix.writeInt32BE(4 + header.length + (body?.length ?? 0), 0);

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { encodeBinaryHeader } from '../../../../lib/client/remoting/protocol/binary-header.js';
@@ -6,9 +7,8 @@ import {
   FRAME_PREFIX_BYTES,
   frameBytes,
 } from '../../../../lib/client/remoting/protocol/frame-header.js';
-import { encodeJsonHeader } from '../../../../lib/client/remoting/protocol/json-header.js';
 import { SerializeType } from '../../../../lib/client/remoting/protocol/remoting-command.js';
-import { vectors } from './wire-vectors.js';
+import { jsonHeader, vectors } from './wire-vectors.js';
 
 const limit = 16 * 1024 * 1024;
 
@@ -41,12 +41,36 @@ describe('frames as Java writes them', () => {
   it.each(vectors.frames.filter(({ serializeType }) => serializeType === SerializeType.JSON))(
     'encodes to the same JSON: $name',
     ({ code, opaque, flag, remark, fields, frame, body }) => {
-      const header = encodeJsonHeader(code, opaque, flag, remark ?? undefined, fields);
+      const given = Object.keys(fields).length === 0 ? undefined : fields;
+      const header = jsonHeader(code, opaque, flag, remark ?? undefined, given);
       const bytes = Buffer.from(frame, 'hex');
       const java: unknown = JSON.parse(
         bytes.toString('utf8', FRAME_PREFIX_BYTES, bytes.length - body.length / 2),
       );
-      expect(JSON.parse(header)).toEqual(java);
+      expect(JSON.parse(header.toString())).toEqual(java);
     },
   );
+
+  it('take every number and every text', { timeout: 60_000 }, () => {
+    // Lone halves of surrogate pairs included.
+    const anyText = fc
+      .array(fc.integer({ min: 0, max: 0xffff }))
+      .map((units) => String.fromCharCode(...units));
+    const number = fc.oneof(
+      fc.integer(),
+      fc.maxSafeInteger(),
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.constantFrom(0, -0, 9, 10, 999_999, 1_000_000, 2_147_483_647, 2_147_483_648, 2_147_483_647_000_000),
+    );
+    const value = fc.oneof(number, fc.boolean(), anyText);
+    fc.assert(
+      fc.property(fc.dictionary(anyText, value, { noNullPrototype: true }), anyText, (fields, remark) => {
+        const header = JSON.parse(jsonHeader(1, 2, 3, remark, fields).toString()) as Record<string, unknown>;
+        const texts = Object.entries(fields).map(([name, each]) => [name, String(each)]);
+        expect(header).toMatchObject({ code: 1, opaque: 2, flag: 3, remark });
+        expect(Object.entries(header['extFields'] ?? {})).toEqual(texts);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
 });

@@ -109,7 +109,7 @@ describe('maps with message queues as keys', () => {
 });
 
 describe('the lenient parser', () => {
-  it('reads standard JSON as JSON.parse does', () => {
+  it('reads standard JSON as JSON.parse does', { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
         const text = JSON.stringify(value, undefined, 1);
@@ -119,7 +119,7 @@ describe('the lenient parser', () => {
     );
   });
 
-  it('answers every other text with a typed error', () => {
+  it('answers every other text with a typed error', { timeout: 60_000 }, () => {
     const text = fc.oneof(
       fc.string(),
       fc

@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs';
 
+import { maxJsonHeaderBytes, writeJsonHeader } from '../../../../lib/client/remoting/protocol/json-header.js';
+import type { HeaderFields } from '../../../../lib/client/remoting/protocol/remoting-command.js';
+
 /** What the Java classes made: test/interop/vectors/WireVectors.java wrote it. */
 export interface WireVectors {
   readonly frames: readonly {
@@ -92,4 +95,16 @@ export const vectors = JSON.parse(
 export function hostHex(address: string, parseHost: (host: string) => Buffer | undefined): string {
   const colon = address.lastIndexOf(':');
   return `${parseHost(address.slice(0, colon))?.toString('hex')}:${address.slice(colon + 1)}`;
+}
+
+/** The bytes of a header in JSON, written into exactly the room that is announced for it. */
+export function jsonHeader(
+  code: number,
+  opaque: number,
+  flag: number,
+  remark?: string,
+  fields?: HeaderFields,
+): Buffer {
+  const bytes = Buffer.alloc(maxJsonHeaderBytes(remark, fields));
+  return bytes.subarray(0, writeJsonHeader(bytes, 0, code, opaque, flag, remark, fields));
 }
