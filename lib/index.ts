@@ -49,11 +49,6 @@ export {
   type TemplateSendOptions,
 } from './template/rocketmq-template.js';
 export { getRocketMQTemplateToken, InjectRocketMQTemplate } from './template/template.tokens.js';
-export type {
-  TransactionalSend,
-  TransactionalSendResult,
-  TransactionWork,
-} from './template/transactional-send.js';
 
 export type { Duration } from './listener/duration.js';
 export type { FailureAction, FailurePolicies } from './listener/failure-policy.js';
@@ -125,3 +120,9 @@ export {
   type ClsTransactionHost,
   type TransactionHost,
 } from './database/transaction-host.js';
+
+export { Idempotent } from './idempotency/idempotent.decorator.js';
+export type { IdempotencyOptions, IdempotentOptions } from './idempotency/idempotency-options.js';
+export { RocketMQTransactionChecker } from './transaction/rocketmq-transaction-checker.decorator.js';
+export type { BrokerCheckSettings, TransactionOptions } from './transaction/transaction-options.js';
+export type { TransactionResult, TransactionSendOptions } from './transaction/transaction-runner.js';

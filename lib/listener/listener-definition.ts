@@ -8,6 +8,8 @@ export type InstanceWrapper = ReturnType<DiscoveryService['getProviders']>[numbe
 /** One method of one provider or controller. */
 export interface HandlerTarget {
   readonly wrapper: InstanceWrapper;
+  /** Of the class that has the method. */
+  readonly prototype: object;
   readonly method: string;
   /** From `@OnTag`; undefined takes what the others leave. */
   readonly tags: readonly string[] | undefined;

@@ -149,6 +149,7 @@ function target(
   const host = prototype.constructor;
   return {
     wrapper,
+    prototype,
     method,
     tags,
     usesPayload: hasParameter(host, method, ParameterKind.payload),

@@ -60,8 +60,7 @@ export function checkListenerOptions(
   );
   const { onExhausted } = options;
   if (typeof onExhausted === 'string') {
-    const prototype = (target.wrapper.metatype as { prototype?: Record<string, unknown> } | null)?.prototype;
-    const host = (prototype ?? target.wrapper.instance) as Record<string, unknown>;
+    const host = target.prototype as Record<string, unknown>;
     say(
       typeof host[onExhausted] !== 'function',
       `onExhausted names "${onExhausted}", which is no method of its class.`,

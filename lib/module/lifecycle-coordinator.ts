@@ -11,6 +11,7 @@ import { createListenerContainer } from '../listener/listener-container.factory.
 import { configurationError, ListenerExplorer } from '../listener/listener-explorer.js';
 import { DEFAULT_DRAIN_TIMEOUT_MS, RocketMQListenerRegistry } from '../listener/listener-registry.js';
 import { RocketMQEvents } from '../observability/rocketmq-events.js';
+import { idempotencyProblems } from './idempotency-check.js';
 import { LIFECYCLE_PARTS, type LifecyclePart } from './lifecycle-part.js';
 import { checkModuleOptions } from './module-options-check.js';
 import { CLIENT_LOG, CLOCK } from './module.tokens.js';
@@ -82,6 +83,7 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
       ),
       ...found,
       ...unplannable,
+      ...idempotencyProblems(definitions, Boolean(this.options.idempotency)),
       ...plans.flatMap((plan) => this.unsupported(plan)),
     ];
     for (const part of this.parts) problems.push(...((await part.check?.()) ?? []));

@@ -4,5 +4,3 @@ export const CLOCK = Symbol('nestjs-rocketmq:clock');
 export const CLIENT_LOG = Symbol('nestjs-rocketmq:client-log');
 /** Makes the client of a connection. */
 export const CLIENT_FACTORY = Symbol('nestjs-rocketmq:client-factory');
-/** The transaction feature as templates see it; undefined when it is off. */
-export const TRANSACTIONAL_SEND = Symbol('nestjs-rocketmq:transactional-send');

@@ -6,6 +6,8 @@ import type { FailurePolicies } from '../listener/failure-policy.js';
 import type { EnhancerSwitches } from '../listener/handler-pipeline.js';
 import type { ListenerOverrides } from '../listener/listener-options.js';
 import type { TransactionHost } from '../database/transaction-host.js';
+import type { IdempotencyOptions } from '../idempotency/idempotency-options.js';
+import type { TransactionOptions } from '../transaction/transaction-options.js';
 import type { MessageSerializer } from '../message/message-serializer.js';
 import type { OutboxOptions } from '../outbox/outbox-options.js';
 
@@ -52,9 +54,9 @@ export interface RocketMQModuleOptions extends ConnectionOptions {
   /** `Outbox`: messages written in database transactions. @default off */
   readonly outbox?: boolean | OutboxOptions;
   /** `@Idempotent()`: one effect per message. @default off */
-  readonly idempotency?: boolean;
+  readonly idempotency?: boolean | IdempotencyOptions;
   /** `RocketMQTemplate.sendInTransaction`: transactional messages. @default off */
-  readonly transactions?: boolean;
+  readonly transactions?: boolean | TransactionOptions;
   /** Log lines from events, through Nest's Logger. @default true */
   readonly logging?: boolean;
 }

@@ -74,6 +74,16 @@ function logDatabase(events: RocketMQEvents, target: EventLogTarget): (() => voi
     events.on('outbox.error', ({ phase, error }) =>
       target.error(`outbox cannot ${phase} error=${quote(error)}; trying again, check the database`),
     ),
+    events.on('inbox.error', ({ phase, error }) =>
+      target.error(`inbox ${phase} failed error=${quote(error)}; trying again, check the database`),
+    ),
+    events.on('transaction.error', ({ phase, error }) => {
+      const next =
+        phase === 'sweep'
+          ? 'trying again, check the database'
+          : 'the broker asks, check that it can be reached';
+      target.warn(`transaction ${phase} failed error=${quote(error)}; ${next}`);
+    }),
     events.on('transaction.checked', ({ resolution, group, topic, messageId, error }) => {
       const line = `resolution=${resolution} message=${messageId} topic=${topic} group=${group}`;
       if (error !== undefined) {

@@ -1,3 +1,4 @@
+import type { EntityManager } from 'typeorm';
 import type { DeliveryTime, Message, MessageHeaders } from '../message/message.js';
 import { type Destination, parseDestination } from '../message/destination.js';
 import type { MessageSerializer } from '../message/message-serializer.js';
@@ -5,7 +6,11 @@ import { RocketMQError } from '../message/rocketmq-error.js';
 import type { Producer } from '../client/producer.js';
 import type { SendOptions as ProducerSendOptions, SendReceipt } from '../client/send.js';
 import { type Duration, toMilliseconds } from '../listener/duration.js';
-import type { TransactionalSend, TransactionalSendResult, TransactionWork } from './transactional-send.js';
+import type {
+  TransactionResult,
+  TransactionRunner,
+  TransactionSendOptions,
+} from '../transaction/transaction-runner.js';
 
 /** What every call may say. */
 export interface TemplateSendOptions extends ProducerSendOptions {
@@ -47,7 +52,7 @@ export class RocketMQTemplate {
     /** For what the template does not offer. */
     readonly producer: Producer,
     private readonly serializer: MessageSerializer,
-    private readonly transactions: TransactionalSend | undefined,
+    private readonly transactions: Pick<TransactionRunner, 'sendInTransaction'> | undefined,
   ) {}
 
   /** Resolves when a broker has stored the message. */
@@ -149,17 +154,16 @@ export class RocketMQTemplate {
   async sendInTransaction<T>(
     destination: string | Destination,
     payload: unknown,
-    work: TransactionWork<T>,
-    options: TemplateSendOptions = {},
-  ): Promise<TransactionalSendResult<T>> {
+    work: (tx: EntityManager) => Promise<T>,
+    options?: TransactionSendOptions,
+  ): Promise<TransactionResult<T>> {
     if (this.transactions === undefined) {
       throw new RocketMQError(
         'INVALID_CONFIGURATION',
         'sendInTransaction needs a transaction log. Set `transactions: true` in RocketMQModule.forRoot and run the migrations.',
       );
     }
-    const message = this.message(destination, payload, options);
-    return this.transactions.sendInTransaction(message, work, options);
+    return this.transactions.sendInTransaction(destination, payload, work, options);
   }
 
   private message(
