@@ -19,3 +19,12 @@ function localAddress(): string {
   }
   return '127.0.0.1';
 }
+
+/** As {@link buildClientId} makes up names. */
+const MADE_UP_NAME = /^\d+#[0-9a-f]{12}$/;
+
+/** The instance name in a client id, or undefined when nobody gave one: a made-up name is another one after a restart. */
+export function givenInstanceName(clientId: string): string | undefined {
+  const name = clientId.slice(clientId.indexOf('@') + 1);
+  return MADE_UP_NAME.test(name) ? undefined : name;
+}

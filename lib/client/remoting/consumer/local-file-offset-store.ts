@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
+import { givenInstanceName } from '../client-id.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { CommittableOffset, OffsetStore } from './offset-store.js';
@@ -11,9 +12,14 @@ import { queueKey } from './queue-key.js';
 /** Source: LocalFileOffsetStore.LOCAL_OFFSET_STORE_DIR. */
 const DEFAULT_FOLDER = '.rocketmq_offsets';
 
+/** Source: ClientConfig.instanceName. */
+const DEFAULT_INSTANCE = 'DEFAULT';
+
 /**
- * Offsets of a broadcasting member, in a file of its own: `<folder>/<client>/<group>/offsets.json`. Replaced as a
- * whole, never written over, with the version of before beside it. (Java: `LocalFileOffsetStore`.)
+ * Offsets of a broadcasting member, in a file of its own: `<folder>/<instanceName>/<group>/offsets.json`. Replaced
+ * as a whole, never written over, with the version of before beside it. (Java: `LocalFileOffsetStore`.)
+ *
+ * The file is found again by the client's `instanceName`. Several members on one host need different ones.
  */
 export class LocalFileOffsetStore implements OffsetStore {
   readonly #file: string;
@@ -28,7 +34,8 @@ export class LocalFileOffsetStore implements OffsetStore {
     folder: string | undefined,
     reports: ConsumerReports,
   ) {
-    this.#file = join(folder ?? join(homedir(), DEFAULT_FOLDER), clientId, group, 'offsets.json');
+    const instanceName = givenInstanceName(clientId) ?? DEFAULT_INSTANCE;
+    this.#file = join(folder ?? join(homedir(), DEFAULT_FOLDER), instanceName, group, 'offsets.json');
     this.#reports = reports;
   }
 
