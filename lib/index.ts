@@ -126,3 +126,18 @@ export type { IdempotencyOptions, IdempotentOptions } from './idempotency/idempo
 export { RocketMQTransactionChecker } from './transaction/rocketmq-transaction-checker.decorator.js';
 export type { BrokerCheckSettings, TransactionOptions } from './transaction/transaction-options.js';
 export type { TransactionResult, TransactionSendOptions } from './transaction/transaction-runner.js';
+
+export {
+  OutboxMetrics,
+  type LaneMetrics,
+  type OutboxHealth,
+  type OutboxSnapshot,
+} from './outbox/outbox-metrics.js';
+export {
+  ParkedMessages,
+  type ParkedFilter,
+  type ParkedMessage,
+  type ParkedMessageDetail,
+  type ParkedPage,
+  type ParkedPageRequest,
+} from './outbox/parked-messages.js';

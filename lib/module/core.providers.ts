@@ -9,7 +9,14 @@ import { DEFAULT_CONNECTION } from '../listener/listener-options.js';
 import { RocketMQListenerRegistry } from '../listener/listener-registry.js';
 import { logEvents } from '../observability/event-log.js';
 import { RocketMQEvents } from '../observability/rocketmq-events.js';
-import { HEALTH_PROBES, RocketMQHealthIndicator } from '../observability/rocketmq-health.indicator.js';
+import {
+  HEALTH_PROBES,
+  type HealthProbe,
+  RocketMQHealthIndicator,
+} from '../observability/rocketmq-health.indicator.js';
+import type { OutboxFeature } from '../outbox/create-outbox.js';
+import { OUTBOX_FEATURE } from '../outbox/outbox.tokens.js';
+import { outboxProbe } from './outbox.providers.js';
 import { connectionsProbe, listenersProbe } from './connection-health.probe.js';
 import { LifecycleCoordinator } from './lifecycle-coordinator.js';
 import { CLIENT_FACTORY, CLIENT_LOG, CLOCK } from './module.tokens.js';
@@ -43,10 +50,15 @@ export const coreProviders: Provider[] = [
   RocketMQListenerRegistry,
   {
     provide: HEALTH_PROBES,
-    inject: [RocketMQConnections, RocketMQListenerRegistry],
-    useFactory: (connections: RocketMQConnections, registry: RocketMQListenerRegistry) => [
+    inject: [RocketMQConnections, RocketMQListenerRegistry, OUTBOX_FEATURE],
+    useFactory: (
+      connections: RocketMQConnections,
+      registry: RocketMQListenerRegistry,
+      outbox: OutboxFeature | undefined,
+    ): HealthProbe[] => [
       connectionsProbe(connections),
       listenersProbe(registry),
+      ...(outbox === undefined ? [] : [outboxProbe(outbox)]),
     ],
   },
   RocketMQHealthIndicator,

@@ -5,6 +5,9 @@ import { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { createOutbox, type OutboxFeature } from '../outbox/create-outbox.js';
 import { OUTBOX_FEATURE } from '../outbox/outbox.tokens.js';
 import { Outbox } from '../outbox/outbox.js';
+import type { HealthProbe } from '../observability/rocketmq-health.indicator.js';
+import { OutboxMetrics } from '../outbox/outbox-metrics.js';
+import { ParkedMessages } from '../outbox/parked-messages.js';
 import { ROCKETMQ_DATA_SOURCE } from './data-source.provider.js';
 import { type LifecyclePart, problemsOf } from './lifecycle-part.js';
 import { CLOCK } from './module.tokens.js';
@@ -47,9 +50,32 @@ export const outboxProviders: Provider[] = [
     inject: [OUTBOX_FEATURE],
     useFactory: (feature: OutboxFeature | undefined) => feature?.outbox ?? switchedOff(Outbox, 'outbox'),
   },
+  {
+    provide: ParkedMessages,
+    inject: [OUTBOX_FEATURE],
+    useFactory: (feature: OutboxFeature | undefined) =>
+      feature?.parked ?? switchedOff(ParkedMessages, 'outbox'),
+  },
+  {
+    provide: OutboxMetrics,
+    inject: [OUTBOX_FEATURE],
+    useFactory: (feature: OutboxFeature | undefined) =>
+      feature?.metrics ?? switchedOff(OutboxMetrics, 'outbox'),
+  },
 ];
 
-export const outboxExports: InjectionToken[] = [Outbox];
+export const outboxExports: InjectionToken[] = [Outbox, ParkedMessages, OutboxMetrics];
+
+/** Rows that wait too long, lanes without an owner. */
+export function outboxProbe({ metrics }: OutboxFeature): HealthProbe {
+  return {
+    name: 'outbox',
+    check: async () => {
+      const { status, reason, details } = await metrics.health();
+      return { status, details: reason === undefined ? details : { ...details, error: reason } };
+    },
+  };
+}
 
 /** Sends what transactions wrote; drains after the listeners, whose handlers write to it. */
 export function outboxPart(feature: OutboxFeature): LifecyclePart {
