@@ -5,7 +5,8 @@ import { sqlErrorKind } from './sql-error.js';
 import { sqliteGate } from './sqlite-gate.js';
 import { commitRolledBack, journalOf } from './transaction-journal.js';
 
-type IsolationLevel = Parameters<QueryRunner['startTransaction']>[0];
+/** What the database isolates a transaction from. */
+export type IsolationLevel = Parameters<QueryRunner['startTransaction']>[0];
 
 export interface OwnTransactionOptions {
   /** @default the database's, READ COMMITTED on MySQL and MariaDB */

@@ -1,5 +1,5 @@
 import type { ReceivedMessage } from '../message/message.js';
-import type { QueryRunner } from 'typeorm';
+import type { IsolationLevel } from '../database/own-transaction.js';
 import { checkTablePrefix, DEFAULT_TABLE_PREFIX } from '../database/sql-dialect.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 
@@ -45,7 +45,7 @@ export interface IdempotentOptions {
   /** Lease mode, instead of the general setting. Renewed while the handler runs. Milliseconds. */
   readonly leaseMs?: number;
   /** Of the handler's transaction. @default the database's, READ COMMITTED on MySQL and MariaDB */
-  readonly isolation?: Parameters<QueryRunner['startTransaction']>[0];
+  readonly isolation?: IsolationLevel;
 }
 
 export type ResolvedIdempotencyOptions = Required<Omit<IdempotencyOptions, 'expectedPerSecond'>> &

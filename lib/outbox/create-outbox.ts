@@ -11,9 +11,11 @@ import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { checkOutbox } from './check-outbox.js';
 import { resolveOutboxOptions, type OutboxOptions } from './outbox-options.js';
+import { OutboxMetrics } from './outbox-metrics.js';
 import { OutboxRelay } from './outbox-relay.js';
 import type { OutboxStore } from './outbox-store.js';
 import { Outbox } from './outbox.js';
+import { ParkedMessages } from './parked-messages.js';
 import { PostgresOutboxStore } from './postgres-outbox-store.js';
 
 export interface OutboxFeatureDeps {
@@ -37,6 +39,10 @@ export interface OutboxFeatureDeps {
 export interface OutboxFeature {
   readonly outbox: Outbox;
   readonly relay: OutboxRelay;
+  /** Messages the broker refused. */
+  readonly parked: ParkedMessages;
+  /** Numbers and health. */
+  readonly metrics: OutboxMetrics;
   /**
    * Compares database and settings, at boot.
    * @throws RocketMQError `SCHEMA_MISMATCH`, `INVALID_CONFIGURATION`, `DATABASE_FAILED`
@@ -63,7 +69,13 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
     defaults: { serializer, maxMessageSize, nextMessageId: () => ids.next() },
     ordering: options.ordering,
   });
-  return { outbox, relay, check: () => checkOutbox(dataSource, store, options) };
+  return {
+    outbox,
+    relay,
+    parked: new ParkedMessages(dataSource, options.tablePrefix, options.behindDead),
+    metrics: new OutboxMetrics(dataSource, relay, options),
+    check: () => checkOutbox(dataSource, store, options),
+  };
 }
 
 function outboxStore(dataSource: DataSource, prefix: string): OutboxStore {

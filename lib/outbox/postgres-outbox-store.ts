@@ -131,7 +131,7 @@ export class PostgresOutboxStore implements OutboxStore {
 
   async release(instance: string, lanes: readonly LaneLease[]): Promise<void> {
     await this.session.query(
-      `UPDATE ${this.prefix}outbox_lane l SET owner = NULL, expires_at = 'epoch'
+      `UPDATE ${this.prefix}outbox_lane l SET owner = NULL, expires_at = clock_timestamp()
        FROM unnest($2::smallint[], $3::bigint[]) AS r(lane, epoch)
        WHERE l.lane = r.lane AND l.epoch = r.epoch AND l.owner = $1`,
       [instance, lanes.map(({ lane }) => lane), lanes.map(({ epoch }) => epoch)],

@@ -2,7 +2,11 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { HalfMessage, Producer } from '../client/producer.js';
 import type { SendReceipt } from '../client/send.js';
 import { toKey128 } from '../database/message-id.js';
-import { CommitOutcomeUnknownError, runInTransaction } from '../database/own-transaction.js';
+import {
+  CommitOutcomeUnknownError,
+  runInTransaction,
+  type IsolationLevel,
+} from '../database/own-transaction.js';
 import { sqlErrorKind } from '../database/sql-error.js';
 import type { Destination } from '../message/destination.js';
 import type { Message } from '../message/message.js';
@@ -34,7 +38,7 @@ export interface TransactionSendOptions extends Pick<
   /** Instead of the general setting. */
   readonly whenBrokerAway?: 'throw' | 'outbox';
   /** Of the local transaction. */
-  readonly isolation?: Parameters<EntityManager['transaction']>[0];
+  readonly isolation?: IsolationLevel;
 }
 
 export interface TransactionResult<T> {
@@ -173,7 +177,7 @@ export class TransactionRunner {
           return work(tx);
         },
         {
-          isolation: options.isolation as never,
+          isolation: options.isolation,
           ...(logged && { stillThere: ({ manager }) => log.has(manager, id) }),
         },
       );
