@@ -21,7 +21,7 @@ export function describeGroupMembership(engine: EngineUnderTest): void {
       });
       await waitFor(() => ownQueues(first, topic).length + ownQueues(second, topic).length === 5);
       const sizes = [ownQueues(first, topic).length, ownQueues(second, topic).length];
-      expect(sizes.sort()).toEqual([2, 3]);
+      expect(sizes.sort((a, b) => a - b)).toEqual([2, 3]);
       expect(new Set([...ownQueues(first, topic), ...ownQueues(second, topic)]).size).toBe(5);
     });
 
