@@ -3,6 +3,7 @@ import type { HalfMessage } from '../../producer.js';
 import type { SendReceipt } from '../../send.js';
 import type { ClientInstance } from '../client-instance.js';
 import { endTransaction, endTransactionRequest, type HalfPosition } from './end-transaction.js';
+import { RecentlyEnded } from './recently-ended.js';
 import { commitLogOffsetOf } from './send-receipt.js';
 
 /** After so long the broker has given up a half message, whatever its settings: its place need not be kept. */
@@ -12,6 +13,8 @@ interface OpenHalf {
   readonly brokerName: string;
   readonly sentAt: number;
   position: HalfPosition;
+  /** The broker is being told the outcome. */
+  ending: boolean;
 }
 
 /** The half messages of a producer whose end is open, and where each lies after the latest check. */
@@ -20,16 +23,13 @@ export class HalfMessages {
   readonly #group: string;
   /** By message id, oldest first. */
   readonly #open = new Map<string, OpenHalf>();
+  readonly #ended: RecentlyEnded;
 
   /** @param group as brokers know it */
   constructor(instance: ClientInstance, group: string) {
     this.#instance = instance;
     this.#group = group;
-  }
-
-  /** Open ones. */
-  get size(): number {
-    return this.#open.size;
+    this.#ended = new RecentlyEnded(instance.clock);
   }
 
   /** A half message was stored. */
@@ -39,6 +39,7 @@ export class HalfMessages {
       brokerName: receipt.brokerName,
       sentAt: this.#instance.clock.monotonic(),
       position: { commitLogOffset: commitLogOffsetOf(receipt), tranStateTableOffset: receipt.queueOffset },
+      ending: false,
     };
     this.#open.set(receipt.messageId, half);
     let ended: 'commit' | 'rollback' | undefined;
@@ -50,9 +51,14 @@ export class HalfMessages {
           `Half message ${receipt.messageId} has ended with ${ended}. A transaction ends once; correct the order of the calls.`,
         );
       }
-      await this.#end(receipt, half, resolution);
+      half.ending = true;
+      try {
+        await this.#end(receipt, half, resolution);
+      } finally {
+        half.ending = false;
+      }
       ended = resolution;
-      this.#open.delete(receipt.messageId);
+      this.settled(receipt.messageId, half.brokerName);
     };
     return { receipt, commit: () => end('commit'), rollback: () => end('rollback') };
   }
@@ -62,6 +68,19 @@ export class HalfMessages {
     const half = this.#open.get(messageId);
     // A resend may have left a second half message of this id on another broker.
     if (half && (brokerName === undefined || brokerName === half.brokerName)) half.position = position;
+  }
+
+  /** A broker has confirmed the outcome, told by commit, rollback, or the answer to a check. */
+  settled(messageId: string, brokerName: string | undefined): void {
+    this.#ended.add(messageId, brokerName);
+    if (this.#open.get(messageId)?.brokerName === brokerName) this.#open.delete(messageId);
+  }
+
+  /** Whether the broker knows the outcome or is about to hear it, so that its question needs no answer. */
+  needsNoAnswer(messageId: string, brokerName: string | undefined): boolean {
+    const half = this.#open.get(messageId);
+    if (half?.ending && half.brokerName === brokerName) return true;
+    return this.#ended.has(messageId, brokerName);
   }
 
   async #end(receipt: SendReceipt, half: OpenHalf, resolution: 'commit' | 'rollback'): Promise<void> {

@@ -14,7 +14,7 @@ import { PropertyName } from '../protocol/property-name.js';
 import { checkBatch, splitBatch, type BatchItem } from './batches.js';
 import { HalfMessages } from './half-messages.js';
 import { InFlightLimit } from './in-flight-limit.js';
-import { MessageSender, type Packet, type SendTarget } from './message-sender.js';
+import { MessageSender, type Delivery, type Packet, type SendTarget } from './message-sender.js';
 import { MQFaultStrategy } from './mq-fault-strategy.js';
 import { checkMessageId, compressBody, encodeMessageProperties, isTimerMessage } from './outgoing-message.js';
 import { withProducerDefaults } from './producer-defaults.js';
@@ -214,20 +214,32 @@ export class RemotingProducer implements Producer {
     this.#onClosed();
   }
 
-  /** The message on its way, tried again as the options say. */
-  async #deliver(
+  /** The message on its way, tried again as the options say. Mostly one promise: this is the hot path. */
+  #deliver(
     message: Message,
     properties: string,
     transactionFlag: number,
     target: SendTarget,
     options: SendOptions,
-  ): ReturnType<MessageSender['send']> {
+  ): Promise<Delivery> {
     const packet = this.#packet(message, properties, transactionFlag);
     const queue = this.#chosenQueue(message, target, options);
-    const chosen =
-      queue === undefined ? target : { ...target, queue: queue instanceof Promise ? await queue : queue };
-    if (isTimerMessage(message)) await checkTimerSupport(this.#instance, this.#sender, message.topic, chosen);
-    return this.#sender.send(packet instanceof Promise ? await packet : packet, chosen);
+    if (packet instanceof Promise || queue instanceof Promise || isTimerMessage(message)) {
+      return this.#deliverPrepared(message, packet, queue, target);
+    }
+    return this.#sender.send(packet, queue === undefined ? target : { ...target, queue });
+  }
+
+  async #deliverPrepared(
+    message: Message,
+    packet: Packet | Promise<Packet>,
+    queue: MessageQueue | undefined | Promise<MessageQueue>,
+    target: SendTarget,
+  ): Promise<Delivery> {
+    const [ready, chosen] = await Promise.all([packet, queue]);
+    const to = chosen === undefined ? target : { ...target, queue: chosen };
+    if (isTimerMessage(message)) await checkTimerSupport(this.#instance, this.#sender, message.topic, to);
+    return this.#sender.send(ready, to);
   }
 
   async #sendPart(

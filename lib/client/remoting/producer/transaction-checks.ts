@@ -59,6 +59,7 @@ export class TransactionChecks {
     const check = this.#describe(request);
     const { half, position } = check;
     this.#halfMessages.moved(half.messageId, half.brokerName, position);
+    if (this.#halfMessages.needsNoAnswer(half.messageId, half.brokerName)) return;
     if (this.#closed || this.#check === undefined) {
       this.#instance.log(
         'debug',
@@ -122,6 +123,7 @@ export class TransactionChecks {
           request,
           `The ${resolution} of half message ${half.messageId} after a check`,
         );
+        this.#halfMessages.settled(half.messageId, half.brokerName);
       }
     } catch (error) {
       this.#instance.log(
