@@ -19,7 +19,7 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   readonly #options: ConsumeServiceOptions;
   readonly #clock: Clock;
   readonly #reports: ConsumerReports;
-  readonly #sendBack: SendBack;
+  readonly #sendBack: Pick<SendBack, 'send' | 'isLastAttempt'>;
   readonly #calls: HandlerCalls;
   readonly #dispatcher: FairDispatcher;
   readonly #timeout: ConsumeTimeout;
@@ -33,7 +33,7 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
     handler: MessageHandler,
     clock: Clock,
     reports: ConsumerReports,
-    sendBack: SendBack,
+    sendBack: Pick<SendBack, 'send' | 'isLastAttempt'>,
   ) {
     this.#options = options;
     this.#clock = clock;
@@ -184,7 +184,7 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
     const { message } = held;
     this.#sendingBack++;
     try {
-      await this.#sendBack.send(held, delayMs === undefined ? level : delayLevelFor(delayMs));
+      await this.#sendBack.send(held, delayMs === undefined ? level : delayLevelFor(delayMs), reason);
       this.#reports.working('giving messages back');
       if (level === TO_DEAD_LETTERS) this.#reports.emit({ type: 'dead-lettered', message, reason });
       else if (this.#sendBack.isLastAttempt(held)) {

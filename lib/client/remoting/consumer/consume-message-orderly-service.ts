@@ -35,7 +35,7 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
   readonly #options: ConsumeServiceOptions & { readonly suspendMs: number };
   readonly #clock: Clock;
   readonly #reports: ConsumerReports;
-  readonly #sendBack: SendBack;
+  readonly #sendBack: Pick<SendBack, 'send' | 'isLastAttempt'>;
   readonly #locks: QueueLockView | undefined;
   readonly #calls: HandlerCalls;
   readonly #dispatcher: FairDispatcher;
@@ -49,7 +49,7 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
     handler: MessageHandler,
     clock: Clock,
     reports: ConsumerReports,
-    sendBack: SendBack,
+    sendBack: Pick<SendBack, 'send' | 'isLastAttempt'>,
     locks: QueueLockView | undefined,
   ) {
     this.#options = options;
@@ -193,18 +193,22 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
   async #isDead(held: HeldMessage, result: Exclude<ConsumeResult, { action: 'ack' }>): Promise<boolean> {
     const { message } = held;
     if (result.action === 'retry' && !this.#sendBack.isLastAttempt(held)) return false;
+    const reason = result.action === 'dead-letter' ? result.reason : undefined;
     // Without a retry topic there are no dead letters either.
     if (!this.#options.broadcasting) {
       try {
-        await this.#sendBack.send(held, TO_DEAD_LETTERS);
+        await this.#sendBack.send(held, TO_DEAD_LETTERS, reason);
         this.#reports.working('giving messages back');
       } catch (error) {
         this.#reports.failing('giving messages back', error);
         return false;
       }
     }
-    const reason = result.action === 'dead-letter' ? result.reason : `failed ${message.attempt} times`;
-    this.#reports.emit({ type: 'dead-lettered', message, reason });
+    this.#reports.emit({
+      type: 'dead-lettered',
+      message,
+      reason: result.action === 'dead-letter' ? reason : `failed ${message.attempt} times`,
+    });
     return true;
   }
 

@@ -34,7 +34,7 @@ export class LocalFileOffsetStore implements OffsetStore {
     folder: string | undefined,
     reports: ConsumerReports,
   ) {
-    const instanceName = givenInstanceName(clientId) ?? DEFAULT_INSTANCE;
+    const instanceName = encodeURIComponent(givenInstanceName(clientId) ?? DEFAULT_INSTANCE);
     this.#file = join(folder ?? join(homedir(), DEFAULT_FOLDER), instanceName, group, 'offsets.json');
     this.#reports = reports;
   }

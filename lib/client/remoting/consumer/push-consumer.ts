@@ -58,6 +58,7 @@ class RemotingPushConsumer implements PushConsumer {
   readonly #assigned: AssignedQueues;
   readonly #rebalance: Rebalance;
   readonly #persisting: Periodic;
+  readonly #retryTopic: RetryTopicSender;
   #starting: Promise<void> | undefined;
   #closing: Promise<{ readonly abandoned: number }> | undefined;
 
@@ -93,6 +94,7 @@ class RemotingPushConsumer implements PushConsumer {
       () => this.#assigned,
       ({ queue }) => this.#pauses.isPaused(namespace.unwrap(queue.topic)),
     );
+    this.#retryTopic = new RetryTopicSender(instance);
     this.#service = this.#createService(requests, broadcasting);
     const undecodable = new UndecodableMessages(requests, this.#reports, {
       broadcasting,
@@ -214,7 +216,7 @@ class RemotingPushConsumer implements PushConsumer {
       this.#instance,
       this.#brokerGroup,
       requests,
-      new RetryTopicSender(this.#instance),
+      this.#retryTopic,
       this.#options.maxReconsumeTimes,
     );
     const { handler } = this.#options;
@@ -294,6 +296,7 @@ class RemotingPushConsumer implements PushConsumer {
     const abandoned = await this.#service.drain(drainTimeoutMs);
     await this.#assigned.close();
     await this.#offsets.close();
+    this.#retryTopic.close();
     await starting?.catch(() => undefined);
     await this.#instance.unregisterConsumer(this.#brokerGroup);
     this.#topics.removeAll();

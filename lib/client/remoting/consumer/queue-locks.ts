@@ -12,12 +12,14 @@ const RENEW_INTERVAL_MS = 20_000;
 /** While a renewal fails, it is tried again after this time, until the lock has expired. */
 const RETRY_INTERVAL_MS = 2_000;
 
+type LockRequests = Pick<ConsumerRequests, 'lockQueues' | 'unlockQueues'>;
+
 /**
  * The broker's locks that make this client the only one to handle a queue: got before the queue is pulled, renewed,
  * and given up in time when renewing fails. (Java: the lock part of `RebalanceImpl` and `ConsumeMessageOrderlyService`.)
  */
 export class QueueLocks {
-  readonly #requests: ConsumerRequests;
+  readonly #requests: LockRequests;
   readonly #clock: Clock;
   readonly #reports: ConsumerReports;
   readonly #onLost: (processQueue: ProcessQueue) => void;
@@ -28,7 +30,7 @@ export class QueueLocks {
 
   /** @param onLost the lock went to somebody else, or may have: stop handling now */
   constructor(
-    requests: ConsumerRequests,
+    requests: LockRequests,
     clock: Clock,
     reports: ConsumerReports,
     onLost: (processQueue: ProcessQueue) => void,

@@ -1,3 +1,4 @@
+import { DEAD_LETTER_REASON, storableReason } from '../../../message/dead-letter-reason.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { RetryTopicSender } from '../producer/retry-topic-sender.js';
@@ -11,9 +12,9 @@ import type { HeldMessage } from './process-queue.js';
  * (Java: `DefaultMQPushConsumerImpl.sendMessageBack`.)
  */
 export class SendBack {
-  readonly #instance: ClientInstance;
+  readonly #instance: Pick<ClientInstance, 'requestTimeoutMs'>;
   readonly #group: string;
-  readonly #requests: ConsumerRequests;
+  readonly #requests: Pick<ConsumerRequests, 'sendBack'>;
   readonly #retryTopic: Pick<RetryTopicSender, 'send'>;
   readonly #maxReconsumeTimes: number;
 
@@ -22,9 +23,9 @@ export class SendBack {
    * @param maxReconsumeTimes deliveries after the first before a message is dead
    */
   constructor(
-    instance: ClientInstance,
+    instance: Pick<ClientInstance, 'requestTimeoutMs'>,
     group: string,
-    requests: ConsumerRequests,
+    requests: Pick<ConsumerRequests, 'sendBack'>,
     retryTopic: Pick<RetryTopicSender, 'send'>,
     maxReconsumeTimes: number,
   ) {
@@ -42,11 +43,13 @@ export class SendBack {
 
   /**
    * @param delayLevel {@link BY_SCHEDULE}, {@link TO_DEAD_LETTERS}, or 1 to 18
+   * @param reason of a dead letter
    * @throws RocketMQError when no broker took it
    */
-  async send(held: HeldMessage, delayLevel: number): Promise<void> {
+  async send(held: HeldMessage, delayLevel: number, reason?: string): Promise<void> {
     const { message, stored } = held;
     const dead = delayLevel === TO_DEAD_LETTERS || this.isLastAttempt(held);
+    if (dead && reason !== undefined && (await this.#sendWithReason(held, reason))) return;
     try {
       await this.#requests.sendBack(message.brokerName, stored, {
         delayLevel: dead ? TO_DEAD_LETTERS : delayLevel,
@@ -54,6 +57,27 @@ export class SendBack {
       });
     } catch (error) {
       await this.#sendToRetryTopic(held, delayLevel, dead, error);
+    }
+  }
+
+  /**
+   * A send-back has no room for a reason, since the broker copies the message itself. A message produced to the
+   * retry topic has: one that was delivered too often is moved on to the dead letters with all its properties.
+   * Resolves with false when that did not work; a dead letter without a reason is better than none.
+   */
+  async #sendWithReason({ message, stored }: HeldMessage, reason: string): Promise<boolean> {
+    const text = storableReason(reason);
+    if (text === undefined) return false;
+    const properties = { ...stored.properties, [DEAD_LETTER_REASON]: text };
+    try {
+      await this.#retryTopic.send(
+        this.#group,
+        { ...stored, reconsumeTimes: message.attempt - 1, properties },
+        { delayLevel: 0, maxReconsumeTimes: 0, timeoutMs: this.#instance.requestTimeoutMs },
+      );
+      return true;
+    } catch {
+      return false;
     }
   }
 
