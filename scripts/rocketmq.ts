@@ -9,6 +9,7 @@ import { followLogs } from './stack/logs.js';
 import { releaseOf, RELEASES } from './stack/releases.js';
 import { onShutdown, shutdownSignal } from './stack/shutdown.js';
 import { openStack, StackError, startStack, type Stack } from './stack/stack.js';
+import { parseTopic, type TopicSpec } from './stack/topic-spec.js';
 import { isInUse, knownStacks, livingParts } from './stack/stack-state.js';
 
 const HELP = `A real RocketMQ on this machine, from the artifacts of Maven Central.
@@ -17,6 +18,7 @@ const HELP = `A real RocketMQ on this machine, from the artifacts of Maven Centr
   npm run rocketmq -- stop     stop it
   npm run rocketmq -- status   what runs where
   npm run rocketmq -- logs     show the logs   [part]  --follow  --lines N
+  npm run rocketmq -- topics   create topics, or change them   NAME[:TYPE[:QUEUES]] ...
   npm run rocketmq -- lock     download a release again and write its lock file
 
 Options
@@ -28,6 +30,8 @@ Options
   --name-server-port N   these ports and no others; otherwise the usual ones
   --broker-port N        when they are free, else free ones
   --proxy-port N
+  --topic NAME[:TYPE[:QUEUES]]   start: create this topic; may be repeated. Types: NORMAL (default),
+                         FIFO, DELAY, TRANSACTION, MIXED. Others are created when first used.
   --keep-data            start: with the data of last time, and keep it when it stops
                          stop: keep it, and take the time for an orderly stop
   --foreground           start: stay until Ctrl-C, then stop it
@@ -47,6 +51,7 @@ const OPTIONS = {
   'name-server-port': { type: 'string' },
   'broker-port': { type: 'string' },
   'proxy-port': { type: 'string' },
+  topic: { type: 'string', multiple: true },
   'keep-data': { type: 'boolean', default: false },
   foreground: { type: 'boolean', default: false },
   all: { type: 'boolean', default: false },
@@ -91,12 +96,19 @@ function describe(stack: Stack): void {
   console.log(`  folder: ${stack.folder}`);
 }
 
+/** The library is loaded for this alone: a defect in it must not keep anybody from stopping a stack. */
+async function createTopics(nameServer: string, topics: readonly TopicSpec[], indent: string): Promise<void> {
+  const library = await import('./stack/create-topics.js');
+  await library.createTopics(nameServer, topics, (line) => console.log(`${indent}${line}`));
+}
+
 async function start(flags: Flags): Promise<void> {
   if (process.env.ROCKETMQ_NAME_SERVER) {
     console.log(
       `Note: ROCKETMQ_NAME_SERVER=${process.env.ROCKETMQ_NAME_SERVER} names a cluster; demo and tests use that one.`,
     );
   }
+  const topics = (flags.topic ?? []).map(parseTopic);
   const begin = performance.now();
   const starting = startStack({
     ...present({
@@ -116,6 +128,12 @@ async function start(flags: Flags): Promise<void> {
   });
   const withdraw = onShutdown(async () => (await starting.catch(() => undefined))?.stop());
   const stack = await starting;
+  try {
+    if (topics.length > 0) await createTopics(stack.nameServer, topics, '  ');
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   console.log(`RocketMQ ${stack.release} is running (${seconds} s).`);
   if (stack.parts.length > 0) describe(stack);
@@ -172,6 +190,18 @@ async function logs(flags: Flags, partName: string | undefined): Promise<void> {
   await followLogs(parts, { lines: Number(flags.lines), follow: flags.follow, signal: shutdownSignal() });
 }
 
+async function topics(flags: Flags, texts: readonly string[]): Promise<void> {
+  const specs = [...texts, ...(flags.topic ?? [])].map(parseTopic);
+  if (specs.length === 0)
+    throw new StackError('Name at least one topic: NAME, NAME:TYPE or NAME:TYPE:QUEUES.');
+  const stack = await openStack(flags.name);
+  const nameServer = stack?.nameServer ?? process.env.ROCKETMQ_NAME_SERVER;
+  if (!nameServer) {
+    throw new StackError(`There is no stack '${flags.name}', and ROCKETMQ_NAME_SERVER is not set either.`);
+  }
+  await createTopics(nameServer, specs, '');
+}
+
 async function lock(flags: Flags): Promise<void> {
   const releases = flags.release === undefined ? RELEASES : [releaseOf(flags.release)];
   for (const release of releases) {
@@ -185,12 +215,13 @@ async function lock(flags: Flags): Promise<void> {
 
 async function main(): Promise<void> {
   const { values: flags, positionals } = readArguments();
-  const [command, argument] = positionals;
+  const [command, argument, ...more] = positionals;
   if (flags.help || command === undefined) return console.log(HELP);
   if (command === 'start') return start(flags);
   if (command === 'stop') return stop(flags);
   if (command === 'status') return status();
   if (command === 'logs') return logs(flags, argument);
+  if (command === 'topics') return topics(flags, argument === undefined ? [] : [argument, ...more]);
   if (command === 'lock') return lock(flags);
   throw new StackError(`There is no command '${command}'. See npm run rocketmq -- --help`);
 }

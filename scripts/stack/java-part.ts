@@ -114,7 +114,12 @@ export class JavaPart implements StackPart {
       // The JVM expands the asterisk itself; there is no shell that could do it before.
       args: [...plan.jvmArguments, '-cp', join(surroundings.jars, '*'), plan.mainClass, ...plan.arguments],
       cwd: plan.folder,
-      env: { ...process.env, ROCKETMQ_HOME: plan.folder, JAVA_TOOL_OPTIONS: '', NAMESRV_ADDR: undefined },
+      env: {
+        ...process.env,
+        ROCKETMQ_HOME: plan.folder,
+        JAVA_TOOL_OPTIONS: undefined,
+        NAMESRV_ADDR: undefined,
+      },
       logFile: this.consoleFile,
       background: true,
     });

@@ -40,10 +40,12 @@ describe('npm run rocketmq', () => {
   afterAll(() => rocketmq('stop', '--name', name));
 
   it('starts a broker that outlives the command, tells where it is, refuses a second and leaves nothing when it stops', async () => {
-    const output = await rocketmq('start', '--name', name);
+    const output = await rocketmq('start', '--name', name, '--topic', 'lanes:FIFO:2');
     const nameServer = /ROCKETMQ_NAME_SERVER='([\d.:]+)'/.exec(output)?.[1] ?? '';
     expect(output).toContain('RocketMQ 5.5.0 is running');
     expect(await nameServerAnswers(nameServer)).toBe(true);
+    expect(output).toContain('topic lanes: FIFO, 2 queues per broker');
+    expect(await rocketmq('topics', 'orders', '--name', name)).toContain('topic orders: NORMAL, 4 queues');
 
     expect(await rocketmq('status')).toContain(`${name}: RocketMQ 5.5.0, running, name server ${nameServer}`);
     expect(await rocketmq('logs', 'broker-a', '--name', name, '--lines', '500')).toContain('boot success');
