@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import type { RemotingCommand, RemotingRequest } from '../protocol/remoting-command.js';
 import { aborted } from './channel-errors.js';
 
@@ -44,7 +46,11 @@ export class PendingRequest implements EventListenerObject {
       this.#reject = reject;
     });
     this.#signal = signal;
-    signal?.addEventListener('abort', this);
+    if (signal !== undefined) {
+      // One signal may end any number of requests; Node warns of more than ten listeners.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', this);
+    }
   }
 
   resolve(command: RemotingCommand): void {

@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 
 import { RocketMQError } from '../../../message/rocketmq-error.js';
@@ -55,6 +55,8 @@ export interface ChannelListener {
   onGoAway(channel: RemotingChannel, pending: PendingRequest, answer: RemotingCommand): void;
   /** @param error undefined when this side closed it */
   onClose(channel: RemotingChannel, error: RocketMQError | undefined): void;
+  /** The socket is gone; the last thing a channel says. */
+  onGone(channel: RemotingChannel): void;
 }
 
 /**
@@ -193,8 +195,9 @@ export class RemotingChannel {
         `"${this.address}" is not an address. Write "host:port", an IPv6 host in brackets.`,
       );
     }
-    const socket =
-      tls === undefined ? connectTcp(target) : connectTls({ servername: target.host, ...tls, ...target });
+    // Server names are for host names; an address as one is against RFC 6066.
+    const servername = isIP(target.host) === 0 ? target.host : '';
+    const socket = tls === undefined ? connectTcp(target) : connectTls({ servername, ...tls, ...target });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
     socket.on(tls === undefined ? 'connect' : 'secureConnect', () => this.#onConnect());
@@ -250,6 +253,7 @@ export class RemotingChannel {
   #onClose(): void {
     if (this.#state !== 'closed') this.#end(this.#closeReason());
     this.#onSocketClosed?.();
+    this.#listener.onGone(this);
   }
 
   #closeReason(): RocketMQError {

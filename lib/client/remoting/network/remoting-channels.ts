@@ -45,6 +45,8 @@ export class RemotingChannels {
   readonly #channels = new Map<string, RemotingChannel>();
   /** Those that only wait for answers, after GO_AWAY. */
   readonly #draining = new Set<RemotingChannel>();
+  /** Those whose socket is not gone yet. */
+  readonly #sockets = new Set<RemotingChannel>();
   readonly #handlers = new Map<number, RequestHandler>();
   readonly #hooks: RequestHook[] = [];
   readonly #connectListeners = new Set<(address: string) => void>();
@@ -60,6 +62,7 @@ export class RemotingChannels {
       onRequest: (channel, command) => this.#onRequest(channel, command),
       onGoAway: (channel, pending, answer) => this.#onGoAway(channel, pending, answer),
       onClose: (channel, error) => this.#onClose(channel, error),
+      onGone: (channel) => void this.#sockets.delete(channel),
     };
   }
 
@@ -144,8 +147,7 @@ export class RemotingChannels {
   }
 
   async #closeAll(): Promise<void> {
-    const channels = [...this.#channels.values(), ...this.#draining];
-    await Promise.all(channels.map((channel) => channel.close()));
+    await Promise.all(Array.from(this.#sockets, (channel) => channel.close()));
   }
 
   #channel(address: string): RemotingChannel {
@@ -162,6 +164,7 @@ export class RemotingChannels {
     }
     const channel = new RemotingChannel(address, this.#options, this.#listener);
     this.#channels.set(address, channel);
+    this.#sockets.add(channel);
     return channel;
   }
 

@@ -1,6 +1,5 @@
 import { CLIENT_LANGUAGE, CLIENT_VERSION } from './client-version.js';
-import type { CommandHeader } from './frame-header.js';
-import type { HeaderFields } from './remoting-command.js';
+import type { CommandHeader, HeaderFields } from './remoting-command.js';
 
 /** code 2, language 1, version 2, opaque 4, flag 4, length of remark 4, length of fields 4. */
 const FIXED_BYTES = 21;

@@ -1,7 +1,7 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { decodeBinaryHeader } from './binary-header.js';
 import { decodeJsonHeader } from './json-header.js';
-import { SerializeType, type RemotingCommand } from './remoting-command.js';
+import { SerializeType, type CommandHeader, type RemotingCommand } from './remoting-command.js';
 
 /** Length of frame (excluding itself) and of header, 4 bytes each. */
 export const FRAME_PREFIX_BYTES = 8;
@@ -9,9 +9,6 @@ export const FRAME_PREFIX_BYTES = 8;
 export const DEFAULT_MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
 const EMPTY_BODY = Buffer.alloc(0);
-
-/** Everything in a header besides what is in the prefix and the body. */
-export type CommandHeader = Omit<RemotingCommand, 'body' | 'serializeType'>;
 
 /** The word after the frame length: serialization in the top byte, header length below. */
 export function headerWord(serializeType: SerializeType, headerLength: number): number {

@@ -1,7 +1,6 @@
 import { CLIENT_LANGUAGE, CLIENT_VERSION } from './client-version.js';
-import type { CommandHeader } from './frame-header.js';
 import { maxJsonTextBytes, writeAscii, writeJsonText, writeNumber } from './json-writer.js';
-import type { HeaderFields } from './remoting-command.js';
+import type { CommandHeader, HeaderFields } from './remoting-command.js';
 
 const NO_FIELDS: Readonly<Record<string, string>> = Object.freeze({});
 

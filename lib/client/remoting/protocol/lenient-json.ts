@@ -1,5 +1,3 @@
-export { parseQueueMap, toMessageQueue, type QueueMapEntry } from './queue-map.js';
-
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 
 /** A value of fastjson's dialect. An object that has another object for a key becomes a `Map`. */

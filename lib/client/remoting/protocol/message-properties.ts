@@ -1,5 +1,3 @@
-export { KEY_SEPARATOR, PropertyName } from './property-name.js';
-
 /** Between a property's name and its value. (Java: `MessageDecoder.NAME_VALUE_SEPARATOR`.) */
 const NAME_VALUE_SEPARATOR = '\u0001';
 /** After every property. (Java: `MessageDecoder.PROPERTY_SEPARATOR`.) */

@@ -33,6 +33,9 @@ export interface RemotingCommand {
   readonly serializeType: SerializeType;
 }
 
+/** Everything in a header besides what is in the prefix and the body. */
+export type CommandHeader = Omit<RemotingCommand, 'body' | 'serializeType'>;
+
 /** An answer to a request of the server. */
 export interface RemotingResponse {
   readonly code: number;

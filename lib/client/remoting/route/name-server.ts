@@ -1,4 +1,5 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
+import { BrokerError } from '../../broker-error.js';
 import type { Clock } from '../../clock.js';
 import type { ClientLog } from '../../rocketmq-client.js';
 import type { RemotingChannels } from '../network/remoting-channels.js';
@@ -19,6 +20,9 @@ export interface NameServerOptions {
   readonly clock: Clock;
   readonly log: ClientLog;
 }
+
+/** For a second opinion on an answer that is there already, milliseconds: a name server that is down must not hold it up. */
+const SECOND_OPINION_TIMEOUT_MS = 1_000;
 
 /**
  * Asks the name servers of a cluster, which know the same and not of each other. It stays with the one that
@@ -85,7 +89,7 @@ export class NameServerClient {
       const index = (first + step) % this.addresses.length;
       const address = this.addresses[index] as string;
       try {
-        const { requestTimeoutMs: timeoutMs } = this.#options;
+        const timeoutMs = this.#timeoutMs(failure);
         const response = await this.#channels.invoke(address, request, { timeoutMs });
         if (response.code === ResponseCode.SUCCESS) {
           this.#current = index;
@@ -103,6 +107,11 @@ export class NameServerClient {
     }
     throw failure;
   }
+
+  #timeoutMs(failure: unknown): number {
+    const { requestTimeoutMs } = this.#options;
+    return isAnswer(failure) ? Math.min(requestTimeoutMs, SECOND_OPINION_TIMEOUT_MS) : requestTimeoutMs;
+  }
 }
 
 /** Whether another name server may have a better answer than this one. */
@@ -117,7 +126,11 @@ function mayKnowBetter(code: number): boolean {
 
 /** An answer, even a refusal, says more than a connection that failed. */
 function moreTelling(before: unknown, now: unknown): unknown {
-  return before instanceof RocketMQError && 'responseCode' in before ? before : now;
+  return isAnswer(before) ? before : now;
+}
+
+function isAnswer(failure: unknown): boolean {
+  return failure instanceof BrokerError;
 }
 
 /** `host:9876;host2:9876`, also with commas, as a list. */

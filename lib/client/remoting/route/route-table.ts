@@ -73,7 +73,7 @@ export class RouteTable {
       await this.refresh(topic);
     } catch (error) {
       if (!autoCreate || !isTopicNotFound(error)) throw error;
-      await this.#read(topic, true);
+      await this.#borrow(topic);
     }
     const info = this.#use(topic)?.publishInfo;
     if (info === undefined || info.queues.length === 0 || (info.autoCreated && !autoCreate)) {
@@ -131,12 +131,7 @@ export class RouteTable {
    * @throws RocketMQError as {@link NameServerClient.topicRoute}
    */
   refresh(topic: string): Promise<boolean> {
-    let reading = this.#reading.get(topic);
-    if (reading === undefined) {
-      reading = this.#read(topic, false).finally(() => this.#reading.delete(topic));
-      this.#reading.set(topic, reading);
-    }
-    return reading;
+    return this.#shared(topic, async () => this.#put(topic, await this.#nameServer.topicRoute(topic), false));
   }
 
   /** Keeps the topic polled until {@link untrack} was called as often. */
@@ -168,8 +163,27 @@ export class RouteTable {
     return route;
   }
 
-  async #read(topic: string, autoCreate: boolean): Promise<boolean> {
-    const data = await this.#nameServer.topicRoute(autoCreate ? AUTO_CREATE_TOPIC : topic);
+  /** One reading per key at a time, shared by all who ask meanwhile. */
+  #shared(key: string, read: () => Promise<boolean>): Promise<boolean> {
+    let reading = this.#reading.get(key);
+    if (reading === undefined) {
+      reading = read().finally(() => this.#reading.delete(key));
+      this.#reading.set(key, reading);
+    }
+    return reading;
+  }
+
+  /** Takes the queues of {@link AUTO_CREATE_TOPIC} for a topic that has none. */
+  #borrow(topic: string): Promise<boolean> {
+    // No topic has a space in its name.
+    return this.#shared(`${topic} ${AUTO_CREATE_TOPIC}`, async () => {
+      const data = await this.#nameServer.topicRoute(AUTO_CREATE_TOPIC);
+      const created = this.#routes.get(topic)?.publishInfo.autoCreated === false;
+      return created ? false : this.#put(topic, data, true);
+    });
+  }
+
+  #put(topic: string, data: TopicRouteData, autoCreate: boolean): boolean {
     if (this.#closed) return false;
     const fingerprint = fingerprintOf(data, autoCreate);
     const before = this.#routes.get(topic);

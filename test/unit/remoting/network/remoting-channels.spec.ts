@@ -193,6 +193,24 @@ describe('an abort', () => {
     expect(channels.pendingRequests).toBe(0);
   });
 
+  it('of one signal ends any number of requests, without a warning', async () => {
+    const peer = await startPeer(() => undefined);
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error): void => void warnings.push(name);
+    process.on('warning', onWarning);
+    const abort = new AbortController();
+    const requests = Array.from({ length: 50 }, () =>
+      channels.invoke(peer.address, { code: CODE }, { timeoutMs: LONG_MS, signal: abort.signal }),
+    );
+    await waitFor(() => peer.requests.length === 50);
+    abort.abort();
+    for (const result of await Promise.allSettled(requests)) {
+      expect(result).toMatchObject({ reason: failing('ABORTED') });
+    }
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   it('before the start sends nothing', async () => {
     const peer = await startPeer();
     const request = channels.invoke(

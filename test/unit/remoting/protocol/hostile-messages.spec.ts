@@ -50,7 +50,7 @@ describe('stored messages with broken bytes', { timeout: 120_000 }, () => {
           if (code !== undefined && code !== 'PROTOCOL_VIOLATION' && code !== 'UNSUPPORTED')
             throw message.error;
         }
-        expect(seen).toBe(body.length);
+        if (seen !== body.length) throw new Error(`${seen} of ${body.length} bytes`);
       }),
       { numRuns: 50_000 },
     );
@@ -119,7 +119,9 @@ describe('compressed bodies', () => {
 });
 
 describe('properties', () => {
-  const text = fc.string({ minLength: 1, unit: 'grapheme' }).filter((each) => !/[\u0001\u0002]/.test(each));
+  const text = fc
+    .string({ minLength: 1, unit: 'grapheme' })
+    .filter((each) => !each.includes('\u0001') && !each.includes('\u0002'));
 
   it('survive the round trip', () => {
     fc.assert(

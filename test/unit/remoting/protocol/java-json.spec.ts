@@ -1,11 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import {
-  parseLenientJson,
-  parseQueueMap,
-  toMessageQueue,
-} from '../../../../lib/client/remoting/protocol/lenient-json.js';
+import { parseLenientJson } from '../../../../lib/client/remoting/protocol/lenient-json.js';
+import { parseQueueMap, toMessageQueue } from '../../../../lib/client/remoting/protocol/queue-map.js';
 import { parseClusterInfo, parseTopicRoute } from '../../../../lib/client/remoting/protocol/route-data.js';
 import {
   toSubscribeQueues,
