@@ -57,7 +57,7 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
   const { dataSource, events, clock = systemClock, serializer = jsonSerializer, maxMessageSize } = deps;
   const options = resolveOutboxOptions(deps.options);
   const producer = typeof deps.producer === 'function' ? deps.producer : single(deps.producer);
-  const store = deps.store ?? outboxStore(dataSource, options.tablePrefix);
+  const store = deps.store ?? createOutboxStore(dataSource, options.tablePrefix);
   const relay = new OutboxRelay({ store, producer, clock, events, options });
   const ids = new MessageIdGenerator(clock);
   watch(dataSource);
@@ -78,7 +78,8 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
   };
 }
 
-function outboxStore(dataSource: DataSource, prefix: string): OutboxStore {
+/** The tables, in the dialect of the DataSource. @internal */
+export function createOutboxStore(dataSource: DataSource, prefix: string): OutboxStore {
   const dialect = sqlDialect(dataSource);
   switch (dialect) {
     case 'postgres':

@@ -120,7 +120,8 @@ export async function emptyOutbox(dataSource: DataSource): Promise<void> {
   for (const table of ['outbox', 'outbox_parked', 'outbox_sent', 'outbox_sequence', 'outbox_instance']) {
     await dataSource.query(`DELETE FROM rmq_${table}`);
   }
+  const past = dataSource.options.type === 'better-sqlite3' ? '0' : "'1970-01-02 00:00:00'";
   await dataSource.query(
-    'UPDATE rmq_outbox_lane SET owner = NULL, pending = 0, retrying = 0, dead = 0, oldest_at = NULL',
+    `UPDATE rmq_outbox_lane SET owner = NULL, epoch = epoch + 1, expires_at = ${past}, pending = 0, retrying = 0, dead = 0, oldest_at = NULL`,
   );
 }
