@@ -4,7 +4,7 @@ import { projectFolder } from './folders.js';
 import { choosePorts, portReservations, type PortBlock } from './ports.js';
 import { releaseOf } from './releases.js';
 import { StackError } from './stack-error.js';
-import type { Stack } from './stack.js';
+import type { Stack } from './local-stack.js';
 import type { StackShape } from './stack-plan.js';
 import { spawnTied } from './tied-process.js';
 
