@@ -1,5 +1,6 @@
 export { parseDestination, type Destination } from './message/destination.js';
 export type { DeliveryTime, Message, MessageQueue, ReceivedMessage } from './message/message.js';
+export { DEAD_LETTER_REASON } from './message/dead-letter-reason.js';
 export {
   binarySerializer,
   jsonSerializer,

@@ -9,7 +9,7 @@ import type { Subscription } from './subscription.js';
  * - `retry`: deliver again, after `delayMs` or after the broker's schedule for this attempt. Remoting brokers
  *   know 18 delay levels: the smallest level that is not shorter is taken. For orderly consumers: the queue
  *   is suspended for the time, then the same message comes again.
- * - `dead-letter`: to `%DLQ%group` now.
+ * - `dead-letter`: to `%DLQ%group` now; the reason becomes its header `DEAD_LETTER_REASON`.
  */
 export type ConsumeResult =
   | { readonly action: 'ack' }

@@ -57,6 +57,12 @@ function planConsumer(definitions: Members, problems: string[]): ConsumerPlan {
     routes.set(topic, routeOf(topic, members));
     subscriptions.push({ topic, filter: filterOf(members) });
   }
+  const dead = definitions.find(({ deadLettersOf }) => deadLettersOf !== undefined);
+  if (dead !== undefined && routes.size > 1) {
+    problems.push(
+      `Listener "${dead.id}" reads dead letters in group "${group}", which has other topics. A dead letter carries the topic it was sent to, so it needs a group of its own: give it a consumerGroup.`,
+    );
+  }
   const timeouts = definitions.map(({ options: { timeout = DEFAULT_HANDLER_TIMEOUT } }) =>
     toMilliseconds(timeout),
   );

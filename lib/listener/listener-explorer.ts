@@ -12,6 +12,7 @@ import {
 } from './listener-metadata.js';
 import {
   type BatchListenerOptions,
+  DEAD_LETTER_DEFAULTS,
   DEFAULT_BATCH_SIZE,
   type DeadLetterListenerOptions,
   type ListenerOptions,
@@ -109,7 +110,7 @@ export class ListenerExplorer {
     if (metadata.kind === 'dead-letter') {
       const { group, consumerGroup = `${group}-dead-letters`, ...rest } = given as DeadLetterListenerOptions;
       deadLettersOf = group;
-      given = { ...rest, topic: `%DLQ%${group}`, group: consumerGroup };
+      given = { ...DEAD_LETTER_DEFAULTS, ...rest, topic: `%DLQ%${group}`, group: consumerGroup };
     }
     const id = given.id ?? defaultId;
     const override = Object.hasOwn(overrides, id) ? overrides[id] : undefined;

@@ -84,6 +84,10 @@ export interface BatchListenerOptions extends ListenerOptions {
   readonly batchSize?: number;
 }
 
+/**
+ * Dead letters keep counting: `attempt` goes on where the group that gave up stopped. Therefore other defaults:
+ * `retry` is one minute, `maxAttempts` 1000.
+ */
 export interface DeadLetterListenerOptions extends Omit<ListenerOptions, 'topic' | 'group'> {
   /** The consumer group whose dead letters are wanted. */
   readonly group: string;
@@ -129,6 +133,7 @@ export const TUNING_KEYS: ReadonlySet<string> = new Set<keyof ConsumerTuning>([
   'offsetStoreFolder',
 ]);
 
+export const DEAD_LETTER_DEFAULTS = { retry: '1m', maxAttempts: 1_000 } as const;
 export const DEFAULT_CONNECTION = 'default';
 export const DEFAULT_BATCH_SIZE = 32;
 export const DEFAULT_HANDLER_TIMEOUT: Duration = '15m';

@@ -76,7 +76,8 @@ export function isolated(root: AsyncResource, dispatch: Dispatch): MessageHandle
 }
 
 function runnerOf<R>(routes: RunnerRoutes<R>, { topic, tag }: ReceivedMessage): R | undefined {
-  const route = routes.get(topic);
+  // A dead letter carries the topic it was sent to, and its reader subscribes to nothing else.
+  const route = routes.get(topic) ?? (routes.size === 1 ? routes.values().next().value : undefined);
   if (route === undefined) return undefined;
   if (tag === undefined || route.byTag.size === 0) return route.rest;
   return route.byTag.get(tag) ?? route.rest;
