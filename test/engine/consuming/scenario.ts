@@ -159,7 +159,11 @@ export class Scenario {
   }
 
   /** Asks the broker something this library does not ask by itself. */
-  async request(code: number, fields: Record<string, string | number | boolean>): Promise<RemotingCommand> {
+  async request(
+    code: number,
+    fields: Record<string, string | number | boolean>,
+    body?: unknown,
+  ): Promise<RemotingCommand> {
     const [broker] = await (await this.observer()).admin.brokers();
     const channels = new RemotingChannels({
       connectTimeoutMs: 3_000,
@@ -169,7 +173,7 @@ export class Scenario {
     try {
       const response = await channels.invoke(
         broker!.addresses.get(0)!,
-        { code, fields },
+        { code, fields, ...(body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) }) },
         { timeoutMs: 5_000 },
       );
       if (response.code !== 0) throw new Error(`${response.code} ${response.remark ?? ''}`);
