@@ -77,7 +77,12 @@ async function transact<T>(
   try {
     const journal = journalOf(queryRunner);
     result = await work(queryRunner.manager);
-    if (!journal.trusted && stillThere !== undefined && !(await stillThere(queryRunner))) throw swallowed();
+    if (!journal.trusted && stillThere !== undefined) {
+      const there = await stillThere(queryRunner).catch((cause: unknown) => {
+        throw swallowed(cause); // PostgreSQL refuses every statement then
+      });
+      if (!there) throw swallowed();
+    }
   } catch (error) {
     await queryRunner.rollbackTransaction().catch(() => undefined);
     throw error;
@@ -93,10 +98,10 @@ async function transact<T>(
   return result;
 }
 
-function swallowed(): RocketMQError {
+function swallowed(cause?: unknown): RocketMQError {
   return new RocketMQError(
     'DATABASE_FAILED',
     'The database rolled the transaction back because one of its statements had failed and the error was swallowed. Let the error pass, or run that statement in a nested transaction (savepoint).',
-    { retryable: true },
+    { retryable: true, cause },
   );
 }

@@ -153,7 +153,7 @@ export class Idempotency {
       this.duplicate(call, 0);
       return undefined;
     }
-    if (claim.state === 'busy') throw new MessageBusyError(Math.max(1_000, claim.remainingMs));
+    if (claim.state === 'busy') throw new MessageBusyError(Math.max(1_000, Math.ceil(claim.remainingMs)));
     const { epoch } = claim;
     let timer = clock.setTimeout(renew, leaseMs / 3);
     const { events } = this.deps;
