@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DEAD_LETTER_REASON } from '../../lib/message/dead-letter-reason.js';
 import { ACK, RETRY } from '../../lib/client/push-consumer.js';
 import { waitFor } from '../support/wait-for.js';
 import type { EngineUnderTest } from './engine-under-test.js';
@@ -117,7 +118,8 @@ export function describeOrderlyConsuming(engine: EngineUnderTest): void {
       const producer = await stage().producer();
       const reception = await stage().consume(topic, {
         mode: 'orderly',
-        handle: (received) => (text(received) === 'garbage' ? { action: 'dead-letter' } : ACK),
+        handle: (received) =>
+          text(received) === 'garbage' ? { action: 'dead-letter', reason: 'broken' } : ACK,
       });
       await producer.send(message(topic, 'garbage'));
       await producer.send(message(topic, 'next'));
@@ -125,6 +127,7 @@ export function describeOrderlyConsuming(engine: EngineUnderTest): void {
       expect(reception.bodies()).toEqual(['garbage', 'next']);
       const dead = await stage().deadLetters(reception.group);
       await dead.received(1);
+      expect(dead.messages[0]!.headers).toEqual({ [DEAD_LETTER_REASON]: 'broken' });
     });
 
     it('hands a queue on only when nobody handles it any more, and loses and reorders nothing', async () => {

@@ -1,3 +1,4 @@
+import { DEAD_LETTER_REASON } from '../../message/dead-letter-reason.js';
 import type { MessageQueue } from '../../message/message.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import type { Clock } from '../clock.js';
@@ -34,6 +35,8 @@ export interface SendBackRequest {
   /** 0: by how often it was delivered; -1: to the dead-letter topic. */
   readonly delayLevel: number;
   readonly maxReconsumeTimes: number;
+  /** Of a dead letter. */
+  readonly reason?: string | undefined;
 }
 
 /** A delay level for the n-th retry is 3 + n. Source: AbstractSendMessageProcessor.consumerSendMsgBack. */
@@ -206,7 +209,8 @@ export class MemoryBroker implements MemoryBrokerHandle {
   }
 
   /** @internal CONSUMER_SEND_MSG_BACK: a copy in the retry topic after a delay, or in the dead-letter topic. */
-  sendBack({ group, message, delayLevel, maxReconsumeTimes }: SendBackRequest): { readonly dead: boolean } {
+  sendBack(request: SendBackRequest): { readonly dead: boolean } {
+    const { group, message, delayLevel, maxReconsumeTimes, reason } = request;
     const dead = delayLevel < 0 || message.reconsumeTimes >= maxReconsumeTimes;
     const topic = dead ? deadLetterTopicOf(group) : retryTopicOf(group);
     this.store.ensureTopic(topic, 1);
@@ -221,6 +225,7 @@ export class MemoryBroker implements MemoryBrokerHandle {
       [Property.ORIGIN_MESSAGE_ID]: originId,
       [Property.DELAY_LEVEL]: String(dead ? 0 : level),
       [Property.WAIT]: 'false',
+      ...(dead && reason !== undefined ? { [DEAD_LETTER_REASON]: reason } : {}),
     };
     const reconsumeTimes = message.reconsumeTimes + 1;
     this.storeAll([{ topic, queueId: 0, body, properties, bornTimestamp, bornHost, reconsumeTimes }]);

@@ -167,7 +167,11 @@ export class ConcurrentConsumption implements Consumption {
     const { message } = held;
     this.#sendingBack++;
     try {
-      const dead = await sendBack.send(held, level);
+      const dead = await sendBack.send(
+        held,
+        level,
+        result.action === 'dead-letter' ? result.reason : undefined,
+      );
       reports.working('giving messages back');
       if (result.action === 'dead-letter') {
         reports.emit({ type: 'dead-lettered', message, reason: result.reason });

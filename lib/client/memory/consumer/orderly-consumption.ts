@@ -161,7 +161,11 @@ export class OrderlyConsumption implements Consumption {
     // Without a retry topic there are no dead letters either.
     if (settings.model === 'clustering') {
       try {
-        await sendBack.send(held, TO_DEAD_LETTERS);
+        await sendBack.send(
+          held,
+          TO_DEAD_LETTERS,
+          result.action === 'dead-letter' ? result.reason : undefined,
+        );
         reports.working('giving messages back');
       } catch (error) {
         reports.failing('giving messages back', error);

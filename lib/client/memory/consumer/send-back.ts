@@ -1,3 +1,4 @@
+import { storableReason } from '../../../message/dead-letter-reason.js';
 import type { ReceivedMessage } from '../../../message/message.js';
 import type { MemoryClientContext } from '../memory-client-context.js';
 import type { HeldMessage } from './process-queue.js';
@@ -36,10 +37,11 @@ export class SendBack {
   }
 
   /**
+   * @param reason of a dead letter
    * @returns whether it went to the dead letters
    * @throws RocketMQError when the broker did not take it
    */
-  async send({ message, stored }: HeldMessage, delayLevel: number): Promise<boolean> {
+  async send({ message, stored }: HeldMessage, delayLevel: number, reason?: string): Promise<boolean> {
     const { broker, connection, requestTimeoutMs } = this.#context;
     // Local retries count too.
     const counted = { ...stored, reconsumeTimes: message.attempt - 1 };
@@ -52,7 +54,14 @@ export class SendBack {
         queueId: stored.queueId,
         messageIds: [message.messageId],
       },
-      () => broker.sendBack({ group: this.#group, message: counted, delayLevel, maxReconsumeTimes }),
+      () =>
+        broker.sendBack({
+          group: this.#group,
+          message: counted,
+          delayLevel,
+          maxReconsumeTimes,
+          reason: reason === undefined ? undefined : storableReason(reason),
+        }),
       { timeoutMs: requestTimeoutMs },
     );
     return dead;

@@ -1,13 +1,27 @@
 import { syntaxError, tokenize, type Token } from './sql92-tokens.js';
-import { and, compare, equal, not, or, type Condition, type Operand, type SqlValue } from './sql92-values.js';
+import {
+  and,
+  compare,
+  equal,
+  not,
+  or,
+  toLong,
+  type Condition,
+  type Operand,
+  type SqlValue,
+  type Truth,
+} from './sql92-values.js';
 
-const COMPARISONS: Readonly<Record<string, (a: SqlValue, b: SqlValue) => boolean | undefined>> = {
+const EQUALITIES: Readonly<Record<string, (a: SqlValue, b: SqlValue) => Truth>> = {
   '=': equal,
   '<>': (a, b) => not(equal(a, b)),
-  '<': (a, b) => compare(a, b, (difference) => difference < 0),
-  '<=': (a, b) => compare(a, b, (difference) => difference <= 0),
-  '>': (a, b) => compare(a, b, (difference) => difference > 0),
-  '>=': (a, b) => compare(a, b, (difference) => difference >= 0),
+};
+
+const ORDERS: Readonly<Record<string, (order: -1 | 0 | 1) => boolean>> = {
+  '<': (order) => order < 0,
+  '<=': (order) => order <= 0,
+  '>': (order) => order > 0,
+  '>=': (order) => order >= 0,
 };
 
 const TEXT_TESTS: Readonly<Record<string, (text: string, part: string) => boolean>> = {
@@ -19,6 +33,9 @@ const TEXT_TESTS: Readonly<Record<string, (text: string, part: string) => boolea
 /**
  * Compiles the part of SQL92 that brokers understand: comparisons, BETWEEN, IN, IS NULL, CONTAINS, STARTSWITH,
  * ENDSWITH, AND, OR, NOT and parentheses over properties, numbers, texts, TRUE and FALSE. (Java: `SelectorParser`.)
+ *
+ * In one thing it differs on purpose: brokers take `a = 5 nonsense`, `a LIKE 'x'` or a property alone, and then ignore
+ * the rest or match nothing; here that is refused.
  *
  * @throws BrokerError `BROKER_REJECTED` when it is not such an expression
  */
@@ -74,52 +91,67 @@ class Parser {
   }
 
   #predicate(): Condition {
-    const constant = this.#token.value;
+    const { kind, value: word } = this.#token;
     const operand = this.#operand();
     if (this.#skip('IS')) return this.#isNull(operand);
     const negated = this.#skip('NOT');
-    const test = this.#negatable(operand);
+    const test = this.#negatable(operand, negated);
     if (test) return negated ? (properties) => not(test(properties)) : test;
     if (negated) throw this.#error();
-    const comparison = this.#token.kind === 'symbol' ? COMPARISONS[this.#token.value] : undefined;
-    if (comparison) {
-      this.#position++;
-      const right = this.#operand();
-      return (properties) => comparison(operand(properties), right(properties));
-    }
+    const comparison = this.#comparison(operand);
+    if (comparison) return comparison;
     // TRUE and FALSE are conditions by themselves; a property is not.
-    if (constant !== 'TRUE' && constant !== 'FALSE') throw this.#error();
-    return (properties) => operand(properties) as boolean;
+    if (kind !== 'keyword') throw this.#error();
+    return () => word === 'TRUE';
+  }
+
+  #comparison(left: Operand): Condition | undefined {
+    const { kind, value: symbol } = this.#token;
+    const equality = kind === 'symbol' ? EQUALITIES[symbol] : undefined;
+    const order = kind === 'symbol' ? ORDERS[symbol] : undefined;
+    if (!equality && !order) return undefined;
+    this.#position++;
+    const right = order ? this.#numeric() : this.#operand();
+    if (order && isText(left)) throw this.#error();
+    return (properties) => {
+      const [a, b] = [left.value(properties), right.value(properties)];
+      return order ? compare(a, b, order) : equality?.(a, b);
+    };
   }
 
   #isNull(operand: Operand): Condition {
     const wanted = !this.#skip('NOT');
     this.#expect('NULL');
-    return (properties) => (operand(properties) === undefined) === wanted;
+    return (properties) => (operand.value(properties) === undefined) === wanted;
   }
 
   /** What may have a NOT in front. */
-  #negatable(operand: Operand): Condition | undefined {
-    if (this.#skip('BETWEEN')) {
-      const low = this.#operand();
-      this.#expect('AND');
-      const high = this.#operand();
-      return (properties) => {
-        const value = operand(properties);
-        return and(
-          compare(value, low(properties), (difference) => difference >= 0),
-          compare(value, high(properties), (difference) => difference <= 0),
-        );
-      };
-    }
+  #negatable(operand: Operand, negated: boolean): Condition | undefined {
+    if (this.#skip('BETWEEN')) return this.#between(operand, negated);
     if (this.#skip('IN')) return this.#in(operand);
     const textTest = TEXT_TESTS[this.#token.value];
     if (this.#token.kind !== 'keyword' || !textTest) return undefined;
     this.#position++;
     const part = this.#text();
     return (properties) => {
-      const value = operand(properties);
+      const value = operand.value(properties);
       return typeof value === 'string' ? textTest(value, part) : undefined;
+    };
+  }
+
+  #between(operand: Operand, negated: boolean): Condition {
+    const low = this.#numeric();
+    this.#expect('AND');
+    const high = this.#numeric();
+    const isEmpty =
+      low.isConstant && high.isConstant && compare(low.value({}), high.value({}), (order) => order > 0);
+    if (isEmpty && !negated) throw this.#error();
+    return (properties) => {
+      const value = operand.value(properties);
+      return and(
+        compare(value, low.value(properties), (order) => order >= 0),
+        compare(value, high.value(properties), (order) => order <= 0),
+      );
     };
   }
 
@@ -129,32 +161,35 @@ class Parser {
     while (this.#skip(',')) texts.push(this.#text());
     this.#expect(')');
     return (properties) => {
-      const value = operand(properties);
+      const value = operand.value(properties);
       return value === undefined ? undefined : texts.includes(String(value));
     };
   }
 
-  #operand(): Operand {
-    if (this.#skip('-')) {
-      const number = -this.#number();
-      return () => number;
-    }
-    const { kind, value } = this.#token;
-    if (kind === 'number') {
-      const number = this.#number();
-      return () => number;
-    }
-    const isConstant = kind === 'text' || (kind === 'keyword' && (value === 'TRUE' || value === 'FALSE'));
-    if (!isConstant && kind !== 'name') throw this.#error();
-    this.#position++;
-    if (kind === 'name') return (properties) => properties[value];
-    const constant = kind === 'text' ? value : value === 'TRUE';
-    return () => constant;
+  /** Anything but a text: those have no order. */
+  #numeric(): Operand {
+    const { kind } = this.#token;
+    if (kind === 'text') throw this.#error();
+    return this.#operand();
   }
 
-  #number(): number {
-    if (this.#token.kind !== 'number') throw this.#error();
-    return Number(this.#tokens[this.#position++]!.value);
+  #operand(): Operand {
+    const negative = this.#skip('-');
+    const { kind, value } = this.#token;
+    if (kind === 'number') return constant(this.#number(negative ? '-' : ''));
+    const isConstant = kind === 'text' || (kind === 'keyword' && (value === 'TRUE' || value === 'FALSE'));
+    if (negative || (!isConstant && kind !== 'name')) throw this.#error();
+    this.#position++;
+    if (kind === 'name') return { isConstant: false, value: (properties) => properties[value] };
+    return constant(kind === 'text' ? value : value === 'TRUE');
+  }
+
+  #number(sign: '' | '-'): bigint | number {
+    const text = sign + this.#token.value.replace(/[lL]$/, '');
+    const number = /^-?\d+$/.test(text) ? toLong(text) : Number(text);
+    if (number === undefined) throw this.#error();
+    this.#position++;
+    return number;
   }
 
   #text(): string {
@@ -180,4 +215,12 @@ class Parser {
   #error(): Error {
     return syntaxError(this.#expression, this.#token.at);
   }
+}
+
+function constant(value: SqlValue): Operand {
+  return { isConstant: true, value: () => value };
+}
+
+function isText({ isConstant, value }: Operand): boolean {
+  return isConstant && typeof value({}) === 'string';
 }

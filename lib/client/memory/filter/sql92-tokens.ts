@@ -27,7 +27,7 @@ const KEYWORDS: ReadonlySet<string> = new Set([
 ]);
 
 const TOKEN =
-  /\s*(?:(?<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|(?<name>[A-Za-z_$][\w$]*)|'(?<text>(?:[^']|'')*)'|(?<symbol><>|>=|<=|[=<>(),-]))/y;
+  /\s*(?:(?<number>\d+[lL]|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|(?<name>[A-Za-z_$][\w$]*)|'(?<text>(?:[^']|'')*)'|(?<symbol><>|>=|<=|[=<>(),-]))/y;
 
 /** @throws BrokerError `BROKER_REJECTED` */
 export function tokenize(expression: string): readonly Token[] {

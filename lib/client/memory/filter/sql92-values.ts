@@ -1,12 +1,22 @@
 /** Three-valued logic: undefined is UNKNOWN. A message passes only when the whole is true. */
 export type Truth = boolean | undefined;
 
-/** A property or constant; undefined is NULL. */
-export type SqlValue = string | number | boolean | undefined;
+/**
+ * A constant, or the text of a property; undefined is NULL. A whole number is a bigint, any other a number: brokers
+ * read a property as the kind of number it is compared with.
+ */
+export type SqlValue = string | bigint | number | boolean | undefined;
 
 export type Properties = Readonly<Record<string, string>>;
-export type Operand = (properties: Properties) => SqlValue;
+
+export interface Operand {
+  readonly isConstant: boolean;
+  value(properties: Properties): SqlValue;
+}
+
 export type Condition = (properties: Properties) => Truth;
+
+const MAX_LONG = 2n ** 63n - 1n;
 
 export function and(a: Truth, b: Truth): Truth {
   if (a === false || b === false) return false;
@@ -22,34 +32,51 @@ export function not(a: Truth): Truth {
   return a === undefined ? undefined : !a;
 }
 
-/** Properties are texts; compared with a number they are read as one, and are NULL when they are none. */
-function asNumber(value: SqlValue): number | undefined {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string' || value.trim() === '') return undefined;
-  const number = Number(value);
-  return Number.isNaN(number) ? undefined : number;
+/** Undefined when it does not fit into Java's `long`. */
+export function toLong(text: string): bigint | undefined {
+  if (!/^[+-]?\d+$/.test(text)) return undefined;
+  const value = BigInt(text.replace('+', ''));
+  return value > MAX_LONG || value < -MAX_LONG - 1n ? undefined : value;
 }
 
-function asBoolean(value: SqlValue): boolean | undefined {
-  if (typeof value === 'boolean') return value;
-  const text = typeof value === 'string' ? value.toLowerCase() : undefined;
-  return text === 'true' ? true : text === 'false' ? false : undefined;
+function toDouble(text: string): number | undefined {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  return Number.isNaN(value) ? undefined : value;
+}
+
+/** The text of a property as the kind of value it meets. Undefined when it is none. */
+function alike(text: string, other: SqlValue): SqlValue {
+  switch (typeof other) {
+    case 'bigint':
+      return toLong(text);
+    case 'number':
+      return toDouble(text);
+    case 'boolean':
+      return text.toLowerCase() === 'true';
+    default:
+      return text;
+  }
+}
+
+/** (Java: `ComparisonExpression`.) */
+function pair(a: SqlValue, b: SqlValue): readonly [SqlValue, SqlValue] {
+  const [left, right] = [typeof a === 'string' ? alike(a, b) : a, typeof b === 'string' ? alike(b, a) : b];
+  if (typeof left === 'bigint' && typeof right === 'number') return [Number(left), right];
+  if (typeof left === 'number' && typeof right === 'bigint') return [left, Number(right)];
+  return [left, right];
 }
 
 export function equal(a: SqlValue, b: SqlValue): Truth {
-  if (a === undefined || b === undefined) return undefined;
-  if (typeof a === 'number' || typeof b === 'number') return same(asNumber(a), asNumber(b));
-  if (typeof a === 'boolean' || typeof b === 'boolean') return same(asBoolean(a), asBoolean(b));
-  return a === b;
+  // Brokers take two properties that are not there for equal.
+  if (a === undefined && b === undefined) return true;
+  const [left, right] = pair(a, b);
+  return left === undefined || right === undefined ? undefined : left === right;
 }
 
-function same<T>(a: T | undefined, b: T | undefined): Truth {
-  return a === undefined || b === undefined ? undefined : a === b;
-}
-
-/** `<`, `<=`, `>`, `>=` are for numbers only. */
-export function compare(a: SqlValue, b: SqlValue, test: (difference: number) => boolean): Truth {
-  const x = asNumber(a);
-  const y = asNumber(b);
-  return x === undefined || y === undefined ? undefined : test(x - y);
+/** `<`, `<=`, `>`, `>=`: for numbers, and for texts that are numbers. */
+export function compare(a: SqlValue, b: SqlValue, test: (order: -1 | 0 | 1) => boolean): Truth {
+  const [left, right] = pair(a, b).map((value) => (typeof value === 'string' ? toDouble(value) : value));
+  if (typeof left === 'boolean' || typeof right === 'boolean') return undefined;
+  if (left === undefined || right === undefined) return undefined;
+  return test(left < right ? -1 : left > right ? 1 : 0);
 }
