@@ -76,10 +76,19 @@ export function responseError(
   address: string,
 ): BrokerError {
   const { code, retryable, next } = MEANINGS.get(response.code) ?? UNKNOWN;
-  const remark = response.remark === undefined || response.remark === '' ? '' : `: ${response.remark.trim()}`;
+  const remark = oneLine(response.remark);
   return new BrokerError(
     code,
     `${what} failed: ${address} answered ${responseCodeName(response.code)} (${response.code})${remark}. ${next}`,
     { responseCode: response.code, address, retryable },
   );
+}
+
+/** The server's words as the middle of a sentence; some of them have several lines. */
+function oneLine(remark: string | undefined): string {
+  const words = remark
+    ?.replaceAll(/\s+/g, ' ')
+    .replace(/[. ]+$/, '')
+    .trim();
+  return words === undefined || words === '' ? '' : `: ${words}`;
 }

@@ -27,9 +27,13 @@ describe('an answer that is an error', () => {
   });
 
   it('says what was asked, who answered what, and what to do', () => {
-    const error = responseError('Reading the route', { code: 17, remark: 'No topic route info\n' }, ADDRESS);
+    const error = responseError(
+      'Reading the route',
+      { code: 17, remark: 'No topic route info\nSee the FAQ.' },
+      ADDRESS,
+    );
     expect(error.message).toBe(
-      'Reading the route failed: 10.0.0.1:10911 answered TOPIC_NOT_EXIST (17): No topic route info. Create the topic, or correct its name.',
+      'Reading the route failed: 10.0.0.1:10911 answered TOPIC_NOT_EXIST (17): No topic route info See the FAQ. Create the topic, or correct its name.',
     );
   });
 });
