@@ -221,6 +221,6 @@ function constant(value: SqlValue): Operand {
   return { isConstant: true, value: () => value };
 }
 
-function isText({ isConstant, value }: Operand): boolean {
-  return isConstant && typeof value({}) === 'string';
+function isText(operand: Operand): boolean {
+  return operand.isConstant && typeof operand.value({}) === 'string';
 }
