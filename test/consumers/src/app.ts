@@ -54,7 +54,7 @@ class Inventory {
         const source = await new DataSource({
           type: 'postgres',
           url: process.env['DATABASE_URL'] as string,
-          migrations: [...rocketmqMigrations.postgres],
+          migrations: [...rocketmqMigrations],
           migrationsRun: true,
         }).initialize();
         await source.query('CREATE TABLE booked (sku text, quantity int)');
