@@ -18,6 +18,8 @@ import { Wiretap } from './demo/wiretap.js';
 import { shutdownSignal } from './stack/shutdown.js';
 
 const OPERATOR_KEY = 'demo';
+/** Short, to see an order cancelled; long enough for a busy machine to have the others paid. */
+const PAYMENT_WINDOW_MS = 5_000;
 const SERVE_PAYMENT_WINDOW_MS = 60_000;
 const narrator = new Narrator();
 const signal = shutdownSignal();
@@ -64,15 +66,15 @@ async function startApplication(
   return app;
 }
 
-async function demonstrate(shop: Shop, cluster: Cluster): Promise<void> {
+async function demonstrate(shop: Shop, { cluster, databaseUrl }: Surroundings): Promise<void> {
   const wiretap = await Wiretap.start(cluster.nameServer, cluster.namespace);
   stops.push(stopOnce(() => wiretap.close()));
   for (const line of await tryNonsense(shop)) narrator.say(`refused: ${line}`);
   const played = await playScenario(shop, wiretap, narrator);
-  const messaging = await settle(shop, played);
+  const settled = await settle(shop, databaseUrl, played);
   for (const entry of played.cases) await printTimeline(entry, shop, wiretap, narrator);
   narrator.heading('The books');
-  const wrong = await checkBooks(shop, played, messaging, narrator);
+  const wrong = await checkBooks(shop, played, settled, narrator);
   narrator.print();
   if (wrong.length > 0) throw new Error(`The books are wrong:\n  ${wrong.join('\n  ')}`);
 }
@@ -109,8 +111,8 @@ const serve = process.argv.includes('--serve');
 let app: SampleAppProcess | undefined;
 try {
   const surroundings = await prepare();
-  app = await startApplication(surroundings, 3_000);
-  await demonstrate(new Shop(app.url, OPERATOR_KEY), surroundings.cluster);
+  app = await startApplication(surroundings, PAYMENT_WINDOW_MS);
+  await demonstrate(new Shop(app.url, OPERATOR_KEY), surroundings);
   if (serve) {
     // Customers of flesh and blood get more time to pay.
     await app.stop();

@@ -28,7 +28,7 @@ export interface ReservationView {
 }
 
 export interface MessagingView {
-  readonly outbox: { readonly pending: number; readonly later: number; readonly dead: number };
+  readonly outbox: { readonly pending: number; readonly retrying: number; readonly dead: number };
   /** Since the application started. */
   readonly handled: number;
   readonly duplicates: number;

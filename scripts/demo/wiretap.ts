@@ -9,7 +9,7 @@ import { until } from './until.js';
 const TOPICS = ['orders', 'inventory', 'payments', 'order-deadlines'] as const;
 
 export interface SeenMessage {
-  /** When it reached us, epoch milliseconds. */
+  /** When the broker stored it, or when it reached us if the broker's clock is another one. Epoch milliseconds. */
   readonly at: number;
   readonly message: ReceivedMessage;
   /** The same message was here before. */
@@ -79,8 +79,10 @@ export class Wiretap {
   }
 
   private note(message: ReceivedMessage): void {
+    const now = Date.now();
+    const clocksAgree = Math.abs(now - message.storeTimestamp) < 1_000;
     this.seen.push({
-      at: Date.now(),
+      at: clocksAgree ? message.storeTimestamp : now,
       message,
       repeated: this.seen.some((seen) => seen.message.messageId === message.messageId),
     });

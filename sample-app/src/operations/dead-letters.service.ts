@@ -17,7 +17,7 @@ export class DeadLettersService {
       order: { arrivedAt: 'DESC' },
       take: 100,
     });
-    return letters.map((letter) => ({ ...letter, body: letter.body.toString() }));
+    return letters.map(({ body, ...letter }) => ({ ...letter, body: body.toString() }));
   }
 
   /**

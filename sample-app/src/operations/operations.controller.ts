@@ -5,7 +5,7 @@ import { MessageCounters, type MessageCounts } from './message-counters.js';
 import { OperatorGuard } from './operator.guard.js';
 
 export interface MessagingState extends MessageCounts {
-  readonly outbox: { readonly pending: number; readonly later: number; readonly dead: number };
+  readonly outbox: { readonly pending: number; readonly retrying: number; readonly dead: number };
 }
 
 /** For the people who run the shop. */
@@ -20,8 +20,8 @@ export class OperationsController {
 
   @Get('messaging')
   async messaging(): Promise<MessagingState> {
-    const { pending, later, dead } = await this.outbox.snapshot();
-    return { outbox: { pending, later, dead }, ...this.counters.read() };
+    const { pending, retrying, dead } = await this.outbox.snapshot();
+    return { outbox: { pending, retrying, dead }, ...this.counters.read() };
   }
 
   @Get('dead-letters')

@@ -85,10 +85,10 @@ export class OrderLifecycle {
     await tx.insert(OrderHistory, { orderId: order.id, status: order.status, note, at: new Date() });
   }
 
-  private async publish<Event extends OrderEnded>(
+  private async publish(
     tx: EntityManager,
     destination: string,
-    event: Event,
+    event: OrderCreated | OrderConfirmed | OrderEnded,
   ): Promise<void> {
     await this.outbox.send(tx, destination, event, { orderingKey: event.orderId, keys: event.orderId });
   }

@@ -44,6 +44,6 @@ export class OrdersService {
       where: { orderId: id },
       order: { id: 'ASC' },
     });
-    return { ...order, history };
+    return Object.assign(order, { history });
   }
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { countOutboxRows } from '../../../scripts/demo/outbox-rows.js';
 import { startSampleApp, type RunningSampleApp } from './sample-app.js';
 
 describe('the shop refuses what it cannot understand, and says why', () => {
@@ -7,7 +8,7 @@ describe('the shop refuses what it cannot understand, and says why', () => {
   beforeAll(async () => {
     sample = await startSampleApp();
   });
-  afterAll(() => sample.close());
+  afterAll(() => sample?.close());
 
   it.each([
     ['an unknown product', '{"product":"unicorn","quantity":1}', /product must be one of: keyboard/],
@@ -39,7 +40,7 @@ describe('the shop refuses what it cannot understand, and says why', () => {
 
   it('leaves nothing behind of what it refused', async () => {
     expect(await sample.shop.orders()).toEqual([]);
-    expect((await sample.shop.messaging()).outbox).toMatchObject({ pending: 0, later: 0, dead: 0 });
+    expect(await countOutboxRows(sample.databaseUrl)).toBe(0);
   });
 
   it('operator routes without the key', async () => {

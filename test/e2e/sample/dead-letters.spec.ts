@@ -3,7 +3,7 @@ import { RocketMQTemplate } from 'nestjs-rocketmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InventoryEvent } from '../../../sample-app/src/contracts/inventory-events.js';
 import { OrderEvent } from '../../../sample-app/src/contracts/order-events.js';
-import { waitFor } from '../../support/wait-for.js';
+import { eventually } from './eventually.js';
 import { startSampleApp, type RunningSampleApp } from './sample-app.js';
 
 interface Letter {
@@ -22,16 +22,13 @@ describe('dead letters of the shop', () => {
     sample = await startSampleApp();
     template = sample.app.get(RocketMQTemplate);
   });
-  afterAll(() => sample.close());
+  afterAll(() => sample?.close());
 
   const letterOf = (messageId: string): Promise<Letter> =>
-    waitFor(
-      async () => {
-        const letters = await sample.shop.get<Letter[]>('/operations/dead-letters');
-        return letters.find((letter) => letter.messageId === messageId);
-      },
-      { describe: `a dead letter ${messageId}` },
-    );
+    eventually(`a dead letter ${messageId}`, async () => {
+      const letters = await sample.shop.get<Letter[]>('/operations/dead-letters');
+      return letters.find((letter) => letter.messageId === messageId);
+    });
 
   const redrive = ({ group, messageId }: Letter): Promise<Response> =>
     fetch(`${sample.url}/operations/dead-letters/${group}/${messageId}/redrive`, {
@@ -60,7 +57,10 @@ describe('dead letters of the shop', () => {
       orderId,
     ]);
     expect((await redrive(letter)).status).toBe(202);
-    await waitFor(async () => (await sample.shop.find(orderId)).status === 'awaiting-payment');
+    await eventually(
+      'the order to go on',
+      async () => (await sample.shop.find(orderId)).status === 'awaiting-payment',
+    );
     expect((await redrive(letter)).status).toBe(404);
   });
 

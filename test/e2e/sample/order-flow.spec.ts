@@ -1,7 +1,7 @@
 import { RocketMQTemplate } from 'nestjs-rocketmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PaymentEvent } from '../../../sample-app/src/contracts/payment-events.js';
-import { waitFor } from '../../support/wait-for.js';
+import { eventually } from './eventually.js';
 import { startSampleApp, type RunningSampleApp } from './sample-app.js';
 
 describe('an order flows through the shop', () => {
@@ -14,7 +14,7 @@ describe('an order flows through the shop', () => {
       startSampleApp({ PAYMENT_WINDOW_MS: '1000' }),
     ]);
   });
-  afterAll(() => Promise.all([patient.close(), hasty.close()]));
+  afterAll(() => Promise.all([patient?.close(), hasty?.close()]));
 
   async function place({ shop }: RunningSampleApp, product: string, quantity: number): Promise<string> {
     const { status, body } = await shop.order(product, quantity);
@@ -23,13 +23,10 @@ describe('an order flows through the shop', () => {
   }
 
   const reaches = async ({ shop }: RunningSampleApp, orderId: string, status: string) =>
-    waitFor(
-      async () => {
-        const order = await shop.find(orderId);
-        return order.status === status && order;
-      },
-      { describe: `order ${orderId} to be ${status}` },
-    );
+    eventually(`order ${orderId} to be ${status}`, async () => {
+      const order = await shop.find(orderId);
+      return order.status === status && order;
+    });
 
   const stockOf = async ({ shop }: RunningSampleApp, product: string) =>
     (await shop.stock()).find((stock) => stock.product === product)!;
@@ -46,7 +43,7 @@ describe('an order flows through the shop', () => {
   };
 
   const paid = async (sample: RunningSampleApp, orderId: string) =>
-    waitFor(async () => {
+    eventually('the payment to be due', async () => {
       const answer = await sample.shop.pay(orderId);
       return answer.status !== 404 && answer;
     });
@@ -60,7 +57,7 @@ describe('an order flows through the shop', () => {
     expect((await paid(patient, id)).status).toBe(200);
     const order = await reaches(patient, id, 'paid');
     expect(order.history.map(({ status }) => status)).toEqual(['pending', 'awaiting-payment', 'paid']);
-    const sold = await waitFor(async () => {
+    const sold = await eventually('the goods to be sold', async () => {
       const stock = await stockOf(patient, 'keyboard');
       return stock.sold === before.sold + 2 && stock;
     });
@@ -81,17 +78,18 @@ describe('an order flows through the shop', () => {
     const id = await place(hasty, 'headset', 4);
     const order = await reaches(hasty, id, 'cancelled');
     expect(order.history.map(({ status }) => status)).toEqual(['pending', 'awaiting-payment', 'cancelled']);
-    await waitFor(async () => (await stockOf(hasty, 'headset')).available === before.available, {
-      describe: 'the goods to come back',
-    });
+    await eventually(
+      'the goods to come back',
+      async () => (await stockOf(hasty, 'headset')).available === before.available,
+    );
     expect(await stockOf(hasty, 'headset')).toEqual(before);
-    await waitFor(async () => (await paymentOf(hasty, id)) === 'closed');
+    await eventually('the payment to be closed', async () => (await paymentOf(hasty, id)) === 'closed');
     expect((await hasty.shop.pay(id)).status).toBe(409);
   });
 
   it('two payments at the same time: one succeeds, one is told', async () => {
     const id = await place(patient, 'headset', 1);
-    await waitFor(async () => (await paymentOf(patient, id)) === 'due');
+    await eventually('the payment to be due', async () => (await paymentOf(patient, id)) === 'due');
     const answers = await Promise.all([patient.shop.pay(id), patient.shop.pay(id), patient.shop.pay(id)]);
     expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409, 409]);
     const order = await reaches(patient, id, 'paid');
@@ -100,16 +98,15 @@ describe('an order flows through the shop', () => {
 
   it('paid while the deadline passed: the order stays cancelled, the money goes back', async () => {
     const id = await place(hasty, 'keyboard', 1);
-    await waitFor(async () => (await paymentOf(hasty, id)) === 'due');
+    await eventually('the payment to be due', async () => (await paymentOf(hasty, id)) === 'due');
     // The money is there, and its message still on the way, when the deadline comes.
     await hasty.dataSource.query(`UPDATE payments SET status = 'paid' WHERE order_id = $1`, [id]);
     await reaches(hasty, id, 'cancelled');
-    await waitFor(async () => (await paymentOf(hasty, id)) === 'refunded');
+    await eventually('the payment to be refunded', async () => (await paymentOf(hasty, id)) === 'refunded');
 
     await hasty.app.get(RocketMQTemplate).send(PaymentEvent.completed, { orderId: id, amount: 8_900 });
-    await waitFor(
-      async () => (await hasty.shop.find(id)).history.some(({ note }) => note.includes('too late')),
-      { describe: 'the late payment in the history' },
+    await eventually('the late payment in the history', async () =>
+      (await hasty.shop.find(id)).history.some(({ note }) => note.includes('too late')),
     );
     expect((await hasty.shop.find(id)).status).toBe('cancelled');
   });

@@ -15,6 +15,7 @@ export interface RunningSampleApp {
   readonly shop: Shop;
   readonly dataSource: DataSource;
   readonly namespace: string;
+  readonly databaseUrl: string;
   close(): Promise<void>;
 }
 
@@ -42,6 +43,7 @@ export async function startSampleApp(settings: NodeJS.ProcessEnv = {}): Promise<
     shop: new Shop(url, 'test'),
     dataSource: app.get(DataSource),
     namespace,
+    databaseUrl: database.url,
     close: async () => {
       await app.close();
       await database.drop();

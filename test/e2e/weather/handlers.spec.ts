@@ -22,7 +22,7 @@ import { createFreshDatabase, type FreshDatabase } from '../../../scripts/demo/f
 import { nameServer } from '../../support/broker.js';
 import { databaseUrl } from '../sample/database-url.js';
 import { uniqueName } from '../../support/names.js';
-import { waitFor } from '../../support/wait-for.js';
+import { eventually } from '../sample/eventually.js';
 
 interface Job {
   readonly id: string;
@@ -144,7 +144,7 @@ describe('handlers in bad weather', () => {
 
   async function deadLetter(group: string): Promise<ReceivedMessage> {
     const letters: ReceivedMessage[] = [];
-    await waitFor(() => client.admin.topicExists(`%DLQ%${group}`), { describe: `%DLQ%${group} to exist` });
+    await eventually(`%DLQ%${group} to exist`, () => client.admin.topicExists(`%DLQ%${group}`));
     const reader = client.createPushConsumer({
       group: uniqueName('reader'),
       subscriptions: [{ topic: `%DLQ%${group}` }],
@@ -155,7 +155,7 @@ describe('handlers in bad weather', () => {
       },
     });
     await reader.start();
-    const letter = await waitFor(() => letters[0], { describe: `a message in %DLQ%${group}` });
+    const letter = await eventually(`a message in %DLQ%${group}`, () => letters[0]);
     await reader.close();
     return letter;
   }
@@ -165,17 +165,18 @@ describe('handlers in bad weather', () => {
     await send('once', { id: 'a' }, messageId);
     await send('once', { id: 'a' }, messageId);
     // Effects cannot tell when the copies were handled; the offsets of the group can.
-    await waitFor(async () => (await effectsOf('once', 'a')) > 0);
-    await waitFor(async () => (await client.admin.lag('once', 'once')).total === 0, {
-      describe: 'all three deliveries to be acknowledged',
-    });
+    await eventually('the effect', async () => (await effectsOf('once', 'a')) > 0);
+    await eventually(
+      'all three deliveries to be acknowledged',
+      async () => (await client.admin.lag('once', 'once')).total === 0,
+    );
     expect(await effectsOf('once', 'a')).toBe(1);
     expect(attemptsOf('once', 'a')).toHaveLength(1);
   });
 
   it('a handler that throws twice and then succeeds: three attempts, one effect', async () => {
     await send('stumbling', { id: 'b' });
-    await waitFor(async () => (await effectsOf('stumbling', 'b')) === 1, { timeoutMs: 60_000 });
+    await eventually('the effect', async () => (await effectsOf('stumbling', 'b')) === 1);
     expect(attemptsOf('stumbling', 'b')).toEqual([1, 2, 3]);
   });
 
@@ -197,8 +198,8 @@ describe('handlers in bad weather', () => {
     await producer.send({ topic: 'reading', body: Buffer.from('{"id": broken') }, { queue });
     await producer.send({ topic: 'reading', body: Buffer.from('{"id":"behind"}') }, { queue });
 
-    await waitFor(async () => (await effectsOf('reading', 'behind')) === 1);
-    await waitFor(async () => (await effectsOf('reading', 'before')) === 1);
+    await eventually('the effect', async () => (await effectsOf('reading', 'behind')) === 1);
+    await eventually('the effect', async () => (await effectsOf('reading', 'before')) === 1);
     const letter = await deadLetter('reading');
     expect(letter.body.toString()).toBe('{"id": broken');
     expect(calls.filter(({ handler }) => handler === 'reading')).toHaveLength(2);
