@@ -23,7 +23,7 @@ describe('administration', () => {
     masters = (await client.admin.brokers()).map(({ addresses }) => addresses.get(0)!);
   });
   afterAll(async () => {
-    for (const topic of topics) await client.admin.deleteTopic(topic);
+    if (isBroker5()) for (const topic of topics) await client.admin.deleteTopic(topic);
     await client.close();
     await channels.close();
   });
@@ -59,12 +59,13 @@ describe('administration', () => {
 
     expect(await client.admin.topicExists(topic)).toBe(true);
     expect([...(await client.admin.offsets(topic)).keys()]).toHaveLength(3 * masters.length);
-    for (const address of masters) {
+    // 4.9 has no request for the configuration of one topic.
+    for (const address of isBroker5() ? masters : []) {
       const config = JSON.parse(
         (await ask(address, RequestCode.GET_TOPIC_CONFIG, { topic, lo: true })).body.toString(),
       ) as Record<string, unknown>;
       expect(config).toMatchObject({ topicName: topic, readQueueNums: 3, writeQueueNums: 3, perm: 6 });
-      if (isBroker5()) expect(config['attributes']).toEqual({ 'message.type': 'FIFO' });
+      expect(config['attributes']).toEqual({ 'message.type': 'FIFO' });
     }
   });
 
@@ -77,13 +78,19 @@ describe('administration', () => {
     });
   });
 
-  it('deletes a topic from brokers and name servers, also one that is not there', async () => {
-    const topic = newTopic();
-    await client.admin.createTopic(topic);
-    await client.admin.deleteTopic(topic);
-    await waitFor(async () => !(await client.admin.topicExists(topic)), { describe: 'the route to go away' });
-    await client.admin.deleteTopic(topic);
-  });
+  // A 4.9 broker on Java 17 fails to unmap the files of a topic.
+  it.runIf(isBroker5())(
+    'deletes a topic from brokers and name servers, also one that is not there',
+    async () => {
+      const topic = newTopic();
+      await client.admin.createTopic(topic);
+      await client.admin.deleteTopic(topic);
+      await waitFor(async () => !(await client.admin.topicExists(topic)), {
+        describe: 'the route to go away',
+      });
+      await client.admin.deleteTopic(topic);
+    },
+  );
 
   it.each(['', 'a b', 'x'.repeat(128)])('refuses the topic name "%s"', async (topic) => {
     await expect(client.admin.createTopic(topic)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -146,7 +153,8 @@ describe('administration', () => {
   });
 
   describe('the lag of a group', () => {
-    it('is not known before the group has an offset', async () => {
+    // A 4.9 broker says of a young topic that the group stands at its beginning.
+    it.runIf(isBroker5())('is not known before the group has an offset', async () => {
       const topic = newTopic();
       await client.admin.createTopic(topic, { queues: 2 });
       const lag = await client.admin.lag(uniqueName('nobody'), topic);
@@ -231,7 +239,7 @@ describe('administration', () => {
     expect(await client.admin.topicExists(topic)).toBe(false);
     expect(await client.admin.topicExists(`${namespace}%${topic}`)).toBe(true);
 
-    await inside.admin.deleteTopic(topic);
+    if (isBroker5()) await inside.admin.deleteTopic(topic);
     await inside.close();
   });
 

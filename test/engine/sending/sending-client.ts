@@ -2,7 +2,7 @@ import { createRocketMQClient } from '../../../lib/client/client-factory.js';
 import type { Producer, ProducerOptions } from '../../../lib/client/producer.js';
 import type { ClientOptions, RocketMQClient } from '../../../lib/client/rocketmq-client.js';
 import type { TopicOptions } from '../../../lib/client/admin.js';
-import { nameServer } from '../../support/broker.js';
+import { isBroker5, nameServer } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { TopicReader } from '../../support/stored-messages.js';
 
@@ -49,7 +49,8 @@ export class SendingClient {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#topics.map((topic) => this.client.admin.deleteTopic(topic)));
+    // A 4.9 broker on Java 17 cannot unmap the files of a topic; the cluster of a test run is thrown away anyway.
+    if (isBroker5()) await Promise.all(this.#topics.map((topic) => this.client.admin.deleteTopic(topic)));
     await this.client.close();
     await this.reader.close();
   }

@@ -23,7 +23,8 @@ interface QueueState {
  * Messages the group has not acknowledged, per queue `broker:queueId`.
  *
  * A group without any offset for the topic has no lag that could be told: where it starts is its own decision, so
- * the map is empty. Once it has one anywhere, queues it never touched count with everything they hold.
+ * the map is empty. Once it has one anywhere, queues it never touched count with everything they hold. (Brokers of
+ * 4.9 do not tell "never" from "at the beginning" while a topic is young: there everything counts.)
  *
  * @param group as brokers know it
  * @param topic as brokers know it

@@ -46,6 +46,8 @@ export class RetryTopicSender {
    */
   async send(group: string, stored: StoredMessage, options: RetryTopicSendOptions): Promise<void> {
     const { clock } = this.#instance;
+    const { maxReconsumeTimes } = options;
+    const reconsumeTimes = stored.reconsumeTimes + 1;
     const topic = RETRY_PREFIX + group;
     const properties = encodeProperties(retryProperties(stored, options.delayLevel));
     checkPropertiesLength(properties, topic);
@@ -62,8 +64,9 @@ export class RetryTopicSender {
         flag: stored.flag,
         bornTimestamp: clock.now(),
         // The broker counts by the header, not by the properties of the message.
-        reconsumeTimes: stored.reconsumeTimes + 1,
-        maxReconsumeTimes: options.maxReconsumeTimes,
+        reconsumeTimes,
+        // 5.x buries what exceeds the maximum, 4.9 what reaches it (SendMessageProcessor.handleRetryAndDLQ).
+        maxReconsumeTimes: reconsumeTimes > maxReconsumeTimes ? maxReconsumeTimes : maxReconsumeTimes + 1,
       },
       { deadline: clock.monotonic() + options.timeoutMs, maxAttempts: MAX_ATTEMPTS },
     );
