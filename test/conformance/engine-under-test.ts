@@ -8,6 +8,8 @@ export interface EngineUnderTest {
   readonly name: string;
   /** A client of the one broker of this run. The suite starts and closes it. */
   createClient(options?: CommonClientOptions): RocketMQClient;
+  /** Whether the broker has what came with RocketMQ 5: timer messages, recall, text tests in SQL92 filters. */
+  readonly isBroker5: boolean;
   /** A time, milliseconds, in which a timer message of this broker is well visible as "later". */
   readonly laterMs: number;
 }

@@ -16,5 +16,6 @@ afterAll(() => broker.close());
 describeConformance({
   name: 'memory',
   createClient: (options) => createRocketMQClient({ engine: 'memory', memory: { broker }, ...options }),
+  isBroker5: true,
   laterMs: 60,
 });
