@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { startStack, type Stack } from '../../../scripts/stack/stack.js';
+import type { RocketMQClient } from '../../../lib/client/rocketmq-client.js';
+import { createRocketMQClient } from '../../../lib/client/client-factory.js';
+import { uniqueName } from '../../support/names.js';
+import { TopicReader } from '../../support/stored-messages.js';
+import { waitFor } from '../../support/wait-for.js';
+
+/** Two masters and a slave of its own: this test takes them down. */
+describe('sending to several brokers', () => {
+  let stack: Stack;
+  let client: RocketMQClient;
+  let reader: TopicReader;
+
+  beforeAll(async () => {
+    stack = await startStack({ name: uniqueName('several-brokers'), cluster: true, brokerHeapMb: 512 });
+    client = createRocketMQClient({ nameServer: stack.nameServer, routePollIntervalMs: 1_000 });
+    await client.start();
+    reader = new TopicReader(stack.nameServer);
+  }, 180_000);
+  afterAll(async () => {
+    await reader?.close();
+    await client?.close();
+    await stack?.stop();
+  }, 120_000);
+
+  it('creates topics on every master and spreads messages over all queues', async () => {
+    const topic = uniqueName('spread');
+    await client.admin.createTopic(topic, { queues: 3 });
+    const producer = client.createProducer({ group: uniqueName('spreading') });
+    await producer.start();
+
+    const receipts = await Promise.all(
+      Array.from({ length: 60 }, () => producer.send({ topic, body: Buffer.from('x') })),
+    );
+
+    const perQueue = new Map<string, number>();
+    for (const { brokerName, queueId } of receipts) {
+      perQueue.set(`${brokerName}:${queueId}`, (perQueue.get(`${brokerName}:${queueId}`) ?? 0) + 1);
+    }
+    expect(Object.fromEntries(perQueue)).toEqual({
+      'broker-a:0': 10,
+      'broker-a:1': 10,
+      'broker-a:2': 10,
+      'broker-b:0': 10,
+      'broker-b:1': 10,
+      'broker-b:2': 10,
+    });
+    expect([...(await client.admin.offsets(topic)).keys()].sort((x, y) => x.localeCompare(y))).toEqual(
+      [...perQueue.keys()].sort((x, y) => x.localeCompare(y)),
+    );
+    await producer.close();
+  });
+
+  it('loses no acknowledged message and fails no send when a master dies under load', async () => {
+    const topic = uniqueName('death');
+    await client.admin.createTopic(topic, { queues: 2 });
+    const producer = client.createProducer({ group: uniqueName('surviving'), sendTimeoutMs: 10_000 });
+    await producer.start();
+    const acknowledged = new Set<string>();
+    const brokers = new Set<string>();
+    let failures = 0;
+    let stop = false;
+    const load = async (): Promise<void> => {
+      while (!stop) {
+        try {
+          const { messageId, brokerName } = await producer.send({ topic, body: Buffer.alloc(500, 'x') });
+          acknowledged.add(messageId);
+          brokers.add(brokerName);
+        } catch {
+          failures++;
+        }
+      }
+    };
+    const workers = Array.from({ length: 16 }, load);
+    await waitFor(() => brokers.size === 2 && acknowledged.size > 500, { describe: 'load on both brokers' });
+
+    await stack.broker('broker-b').kill();
+    const before = acknowledged.size;
+    await waitFor(() => acknowledged.size > before + 2_000, { describe: 'sends without the dead broker' });
+    expect(client.state).toBe('up');
+
+    await stack.broker('broker-b').start();
+    brokers.clear();
+    await waitFor(() => brokers.has('broker-b'), {
+      describe: 'sends to the broker that is back',
+      timeoutMs: 60_000,
+    });
+    stop = true;
+    await Promise.all(workers);
+
+    expect(failures).toBe(0);
+    const stored = await waitFor(
+      async () => {
+        const ids = new Set((await reader.read(topic)).map(({ properties }) => properties['UNIQ_KEY'] ?? ''));
+        return [...acknowledged].every((id) => ids.has(id)) && ids;
+      },
+      { describe: 'every acknowledged message', timeoutMs: 60_000, intervalMs: 500 },
+    );
+    expect(stored.size).toBeGreaterThanOrEqual(acknowledged.size);
+    await producer.close();
+  }, 180_000);
+
+  it('finds out the outcome of a transaction whose broker was away when it ended', async () => {
+    const topic = uniqueName('outage');
+    await client.admin.createTopic(topic, { queues: 1, type: 'TRANSACTION' });
+    const producer = client.createProducer({ group: uniqueName('enduring') });
+    await producer.start();
+    producer.setTransactionCheck(() => Promise.resolve('commit'));
+    let half = await producer.sendHalf({ topic, body: Buffer.from('half') });
+    while (half.receipt.brokerName !== 'broker-b') {
+      await half.rollback();
+      half = await producer.sendHalf({ topic, body: Buffer.from('half') });
+    }
+    await stack.broker('broker-b').kill();
+
+    await expect(half.commit()).rejects.toMatchObject({ retryable: true });
+
+    await stack.broker('broker-b').start();
+    await waitFor(
+      async () =>
+        (await reader.read(topic)).some(
+          ({ properties }) => properties['UNIQ_KEY'] === half.receipt.messageId,
+        ),
+      { describe: 'the message, committed by a check', timeoutMs: 60_000, intervalMs: 200 },
+    );
+    await producer.close();
+  }, 180_000);
+});
