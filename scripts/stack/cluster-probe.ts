@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 const GET_BROKER_RUNTIME_INFO = 28;
 const GET_ROUTEINFO_BY_TOPIC = 105;
 const GET_BROKER_CLUSTER_INFO = 106;
+/** 5.x only. */
+const GET_BROKER_HA_STATUS = 907;
 
 /** Every broker registers this topic of its own: a route to it exists as soon as the broker is usable. */
 const PROBE_TOPIC = 'SELF_TEST_TOPIC';
@@ -127,8 +129,22 @@ export async function missingForUse(nameServer: string, broker: ExpectedBroker):
     );
     if (!onRoute) return `no route to it yet ${route.remark}`.trimEnd();
     const answer = await request(broker.address, GET_BROKER_RUNTIME_INFO);
-    return answer.code === 0 ? undefined : `answers with code ${answer.code} ${answer.remark}`.trimEnd();
+    if (answer.code !== 0) return `answers with code ${answer.code} ${answer.remark}`.trimEnd();
+    const master = registered.get(`${broker.brokerName}:0`);
+    return broker.brokerId === 0 || master === undefined ? undefined : await missingForReplication(master);
   } catch (error) {
     return String(error instanceof Error ? error.message : error);
   }
+}
+
+interface HighAvailabilityStatus {
+  readonly inSyncSlaveNums?: number;
+}
+
+/** A slave is registered before it follows its master; until then a synchronous master cannot acknowledge. */
+async function missingForReplication(master: string): Promise<string | undefined> {
+  const status = await request(master, GET_BROKER_HA_STATUS);
+  if (status.code !== 0) return undefined;
+  const { inSyncSlaveNums = 0 } = parseLenientJson(status.body) as HighAvailabilityStatus;
+  return inSyncSlaveNums > 0 ? undefined : 'does not follow its master yet';
 }

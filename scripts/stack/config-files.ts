@@ -90,9 +90,17 @@ export function brokerConfig(input: BrokerConfigInput): Config {
     osPageCacheBusyTimeOutMills: 5000,
     slaveReadEnable: input.slaveReadEnable,
     ...(input.release.line >= 5 ? ONLY_ON_5 : {}),
-    // 5.x counts acknowledging replicas, the master itself included; without this it would not wait for the slave.
-    ...(input.release.line >= 5 && input.role === 'SYNC_MASTER' ? { inSyncReplicas: 2 } : {}),
+    ...(input.role === 'SYNC_MASTER' ? replicationConfig(input.release) : {}),
     ...input.overrides,
+  };
+}
+
+function replicationConfig(release: Release): Config {
+  return {
+    // Below the usual timeout of clients: they learn that the slave is missing instead of learning nothing.
+    slaveTimeout: 1500,
+    // 5.x counts the replicas that acknowledge, itself included; without this it would not wait for the slave.
+    ...(release.line >= 5 ? { inSyncReplicas: 2 } : {}),
   };
 }
 
