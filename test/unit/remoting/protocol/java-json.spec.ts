@@ -128,7 +128,7 @@ describe('the lenient parser', () => {
         try {
           parseLenientJson(given);
         } catch (error) {
-          expect(error).toMatchObject({ code: 'PROTOCOL_VIOLATION' });
+          if ((error as { code?: unknown }).code !== 'PROTOCOL_VIOLATION') throw error;
         }
       }),
       { numRuns: 20_000 },
