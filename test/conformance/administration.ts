@@ -64,7 +64,9 @@ export function describeAdministration(engine: EngineUnderTest): void {
       const group = uniqueName('group');
       await admin.createGroup(group);
       const lag = await admin.lag(group, topic);
-      expect(lag).toEqual({ total: 0, queues: new Map() });
+      expect(lag.total).toBe(0);
+      // A broker of RocketMQ 4 answers 0 for "never".
+      if (engine.isBroker5) expect(lag.queues).toEqual(new Map());
     });
 
     it('names the brokers', async () => {

@@ -163,7 +163,8 @@ export function describePulling(engine: EngineUnderTest): void {
       const at = (ms: number): Promise<number> => consumer.offsetForTimestamp(queue, new Date(ms));
       expect(await at(late!.storeTimestamp)).toBe(1);
       expect(await at(late!.storeTimestamp - 3_600_000)).toBe(0);
-      expect(await at(late!.storeTimestamp + 3_600_000)).toBe(2);
+      // Behind the last message a broker of RocketMQ 4 names that one, not the end.
+      expect(await at(late!.storeTimestamp + 3_600_000)).toBe(engine.isBroker5 ? 2 : 1);
     });
 
     it('refuses to mix subscribing and assigning', async () => {

@@ -154,15 +154,16 @@ export function describeSending(engine: EngineUnderTest): void {
       expect(seen).toEqual([[0, 1, 2, 3]]);
     });
 
-    it('stores the messages of one ordering key in the order of the calls, also without waiting in between', async () => {
+    it('stores the messages of one ordering key in the order in which they were awaited', async () => {
+      // Without waiting there is no order: a broker handles the requests of one connection on several threads.
       const topic = await stage().topic(4);
       const producer = await stage().producer();
-      const receipts = await Promise.all(
-        numbered(50).map((body) => producer.send(message(topic, body, { orderingKey: 'one' }))),
-      );
-      const offsets = receipts.map(({ queueOffset }) => queueOffset);
-      expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
-      expect(new Set(offsets).size).toBe(50);
+      const offsets: number[] = [];
+      for (const body of numbered(20)) {
+        const receipt = await producer.send(message(topic, body, { orderingKey: 'one' }));
+        offsets.push(receipt.queueOffset);
+      }
+      expect(offsets).toEqual(Array.from({ length: 20 }, (_, index) => index));
     });
 
     it('sends a batch as messages of their own, with receipts in the order given', async () => {

@@ -6,7 +6,8 @@ export function describeStartPosition(engine: EngineUnderTest): void {
   describe('where a new group starts', () => {
     const stage = useStage(engine);
 
-    it('sees only what comes after its start, by default', async () => {
+    // A broker of RocketMQ 4 tells a new group of a young topic that it stands at 0, and startFrom is not asked.
+    it.runIf(engine.isBroker5)('sees only what comes after its start, by default', async () => {
       const topic = await stage().topic();
       const producer = await stage().producer();
       await producer.send(message(topic, 'before'));
@@ -26,7 +27,7 @@ export function describeStartPosition(engine: EngineUnderTest): void {
       expect(reception.bodies().sort()).toEqual(['after', 'before']);
     });
 
-    it('sees what was stored since a point in time', async () => {
+    it.runIf(engine.isBroker5)('sees what was stored since a point in time', async () => {
       const topic = await stage().topic(1);
       const producer = await stage().producer();
       const witness = await stage().consume(topic);

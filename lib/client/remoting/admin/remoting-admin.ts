@@ -112,7 +112,8 @@ export class RemotingAdmin implements Admin {
     const name = this.#instance.namespace.wrap(group);
     await this.#onEach(await this.#masters(), `Deleting group "${group}"`, {
       code: RequestCode.DELETE_SUBSCRIPTIONGROUP,
-      fields: { groupName: name, cleanOffset: true },
+      // The second name is that of brokers of RocketMQ 4.
+      fields: { groupName: name, cleanOffset: true, removeOffset: true },
     });
     await this.#deleteTopic(`%RETRY%${name}`);
   }

@@ -27,8 +27,15 @@ export function toReceivedMessage(stored: StoredMessage, brokerName: string): Re
     bornHost: stored.bornHost,
     storeTimestamp: stored.storeTimestamp,
     storeHost: stored.storeHost,
-    transactionId: properties[PropertyName.TRANSACTION_ID],
+    transactionId: transactionIdOf(properties),
   };
+}
+
+/** Brokers of RocketMQ 4 do not store it; it always is the unique key. */
+function transactionIdOf(properties: Readonly<Record<string, string>>): string | undefined {
+  const stored = properties[PropertyName.TRANSACTION_ID];
+  if (stored !== undefined || properties[PropertyName.TRANSACTION_PREPARED] !== 'true') return stored;
+  return properties[PropertyName.UNIQ_CLIENT_MESSAGE_ID_KEYIDX];
 }
 
 const NO_KEYS: readonly string[] = Object.freeze([]);

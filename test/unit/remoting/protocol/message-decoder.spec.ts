@@ -169,6 +169,16 @@ describe('a received message', () => {
     expect(received.headers).toEqual({ shop: 'Köln' });
   });
 
+  it('of a transaction has its id, also from brokers that do not store it', () => {
+    const { UNIQ_KEY: messageId } = base.properties;
+    const transactionOf = (properties: Record<string, string>): string | undefined =>
+      toReceivedMessage({ ...base, properties: { ...base.properties, ...properties } }, 'broker-a')
+        .transactionId;
+    expect(transactionOf({ TRAN_MSG: 'true' })).toBe(messageId);
+    expect(transactionOf({ TRAN_MSG: 'true', __transactionId__: 'stored' })).toBe('stored');
+    expect(transactionOf({})).toBeUndefined();
+  });
+
   it('without a unique key is known by where it is stored', () => {
     const bare: StoredMessage = { ...base, properties: {} };
     expect(toReceivedMessage(bare, 'broker-a')).toMatchObject({
