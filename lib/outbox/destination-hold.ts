@@ -24,8 +24,8 @@ export class DestinationHold {
 
   /** A send failed that began at this moment. Returns the pause, or undefined when this failure is old news. */
   failed(startedAt: number): number | undefined {
+    if (startedAt < this.changedAt) return undefined; // and what is probing goes on
     this.probing = false;
-    if (startedAt < this.changedAt) return undefined;
     const { minMs, maxMs } = this.bounds;
     const ceiling = Math.min(maxMs, minMs * 2 ** Math.min(this.attempts, 30));
     const delay = Math.max(Math.min(minMs, 10), this.random() * ceiling);

@@ -24,6 +24,8 @@ export interface DispatcherEvents {
   refused(pending: PendingRow, failure: SendFailure, error: unknown): void;
   /** The row's topic pauses. */
   backedOff(rows: readonly PendingRow[], delayMs: number, error: unknown): void;
+  /** So much waits to be recorded that nothing more should be sent. */
+  congested(): boolean;
   /** Neither sent nor refused, and its lane is no longer held: forget it. */
   dropped(pending: PendingRow): void;
 }
@@ -77,6 +79,11 @@ export class Dispatcher {
     for (const queue of queues) this.pump(queue);
   }
 
+  /** What was acknowledged has been recorded. */
+  relieved(): void {
+    this.pumpCrowded();
+  }
+
   /** No further sends; what is under way gets its answer. */
   stop(): void {
     this.stopped = true;
@@ -97,7 +104,7 @@ export class Dispatcher {
   private pump(queue: SendQueue): void {
     while (!this.stopped) {
       if (queue.inFlight >= this.limitOf(queue)) return; // its own answers pump it again
-      if (this.sends >= this.options.maxInFlight) {
+      if (this.isFull()) {
         this.crowded.add(queue);
         return;
       }
@@ -232,9 +239,13 @@ export class Dispatcher {
     this.resume();
   }
 
+  private isFull(): boolean {
+    return this.sends >= this.options.maxInFlight || this.events.congested();
+  }
+
   private pumpCrowded(): void {
     for (const queue of this.crowded) {
-      if (this.sends >= this.options.maxInFlight) return;
+      if (this.isFull()) return;
       this.crowded.delete(queue);
       this.pump(queue);
     }

@@ -38,6 +38,11 @@ export interface OutboxOptions {
   readonly batchBytes?: number;
   /** Batches under way per topic. Few in flight make full batches; a lone message never waits. @default 4 */
   readonly batchesInFlight?: number;
+  /**
+   * Messages that may be acknowledged by the broker and not yet removed from the table. Beyond that nothing more is
+   * sent: together with what is in flight, these are the messages a killed instance may leave to be sent twice. @default 512
+   */
+  readonly maxUnsettled?: number;
   /** Deadline of a send; together with a second it must fit into `leaseMs - renewMs`. @default 3000 */
   readonly sendTimeoutMs?: number;
   /** First pause of a topic whose broker is away; doubles with every failure, with full jitter. @default 100 */
@@ -89,6 +94,7 @@ export const OUTBOX_DEFAULTS: Omit<ResolvedOutboxOptions, 'lanes'> = {
   batchSize: 128,
   batchBytes: 1024 * 1024,
   batchesInFlight: 4,
+  maxUnsettled: 512,
   sendTimeoutMs: 3_000,
   backoffMinMs: 100,
   backoffMaxMs: 30_000,
@@ -117,7 +123,15 @@ export function resolveOutboxOptions(given: OutboxOptions = {}): ResolvedOutboxO
   checkTablePrefix(options.tablePrefix);
   const positive: (keyof ResolvedOutboxOptions)[] = [
     ...(['leaseMs', 'renewMs', 'surveyMs', 'pollMinMs', 'pollMaxMs', 'sweepMs', 'fetchSize'] as const),
-    ...(['maxRows', 'maxBytes', 'maxInFlight', 'batchSize', 'batchBytes', 'batchesInFlight'] as const),
+    ...([
+      'maxRows',
+      'maxBytes',
+      'maxInFlight',
+      'batchSize',
+      'batchBytes',
+      'batchesInFlight',
+      'maxUnsettled',
+    ] as const),
     ...([
       'sendTimeoutMs',
       'backoffMinMs',

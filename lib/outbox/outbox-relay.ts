@@ -29,8 +29,7 @@ export interface OutboxRelayDeps {
   readonly instance?: string;
 }
 
-/** Rows that gather before the settling statement, and how long. */
-const SETTLE_BATCH = 500;
+/** How long acknowledged rows gather before the statement that removes them. */
 const SETTLE_GATHER_MS = 2;
 /** Keyless rows written to one lane before the next is taken: neighbours are removed together. */
 const ROWS_PER_LANE = 64;
@@ -73,6 +72,7 @@ export class OutboxRelay {
         acknowledged: (rows, sendMs) => this.acknowledged(rows, sendMs),
         refused: (pending, failure, error) => this.refused(pending, failure, error),
         backedOff: (rows, delayMs, error) => this.report.backoff(rows, delayMs, error),
+        congested: () => this.settler.size >= options.maxUnsettled,
         dropped: (pending) => this.lanes.remove(pending),
       },
       clock,
@@ -80,8 +80,13 @@ export class OutboxRelay {
     );
     this.settler = new Settler(
       (rows) => this.settle(rows),
-      { batchSize: SETTLE_BATCH, gatherMs: SETTLE_GATHER_MS, retryMs: options.pollMaxMs },
+      {
+        batchSize: Math.ceil(options.maxUnsettled / 2),
+        gatherMs: SETTLE_GATHER_MS,
+        retryMs: options.pollMaxMs,
+      },
       clock,
+      () => this.dispatcher.relieved(),
       (error) => this.report.error('settle', error),
     );
     this.parking = new Parking(

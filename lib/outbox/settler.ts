@@ -17,14 +17,21 @@ export interface SettlerOptions {
 export class Settler {
   private buffer: PendingRow[] = [];
   private running: Promise<void> | undefined;
+  private underWay = 0;
   private readonly abort = new AbortController();
 
   constructor(
     private readonly settle: (rows: readonly PendingRow[]) => Promise<void>,
     private readonly options: SettlerOptions,
     private readonly clock: Clock,
+    private readonly onSettled: () => void,
     private readonly onError: (error: unknown) => void,
   ) {}
+
+  /** Rows that are acknowledged and not yet removed. */
+  get size(): number {
+    return this.buffer.length + this.underWay;
+  }
 
   add(rows: readonly PendingRow[]): void {
     for (const pending of rows) this.buffer.push(pending);
@@ -47,9 +54,13 @@ export class Settler {
     while (this.buffer.length > 0 && !signal.aborted) {
       if (this.buffer.length < batchSize) await pause(this.clock, gatherMs, signal);
       const rows = this.buffer.splice(0, batchSize);
+      this.underWay = rows.length;
       try {
         await this.settle(rows);
+        this.underWay = 0;
+        this.onSettled();
       } catch (error) {
+        this.underWay = 0;
         this.buffer.unshift(...rows);
         this.onError(error);
         await pause(this.clock, retryMs, signal);
