@@ -9,18 +9,43 @@ const alias = {
 export default defineConfig({
   test: {
     projects: [
-      { resolve: { alias }, test: { name: 'unit', include: ['test/unit/**/*.spec.ts'], isolate: false, testTimeout: 20_000 } },
       {
         resolve: { alias },
-        test: { name: 'engine', include: ['test/engine/**/*.spec.ts'], testTimeout: 90_000, hookTimeout: 90_000, pool: 'forks', fileParallelism: true, maxWorkers: 2 },
+        test: { name: 'unit', include: ['test/unit/**/*.spec.ts'], isolate: false, testTimeout: 20_000 },
       },
       {
         resolve: { alias },
-        test: { name: 'integration', include: ['test/integration/**/*.spec.ts'], testTimeout: 90_000, hookTimeout: 90_000, pool: 'forks', maxWorkers: 2 },
+        test: {
+          name: 'engine',
+          include: ['test/engine/**/*.spec.ts'],
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+          pool: 'forks',
+          fileParallelism: true,
+          maxWorkers: 2,
+        },
       },
       {
         resolve: { alias },
-        test: { name: 'e2e', include: ['test/e2e/**/*.spec.ts'], testTimeout: 180_000, hookTimeout: 180_000, pool: 'forks', fileParallelism: false },
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.spec.ts'],
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+          pool: 'forks',
+          maxWorkers: 2,
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.spec.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          pool: 'forks',
+          fileParallelism: false,
+        },
       },
     ],
   },

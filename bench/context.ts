@@ -20,7 +20,10 @@ export interface BenchContext {
 
 export async function openContext(plan: Plan, progress: (line: string) => void): Promise<BenchContext> {
   const given = process.env['ROCKETMQ_NAME_SERVER'];
-  const stack = given === undefined ? await startStack({ name: 'bench', onProgress: progress }) : undefined;
+  const stack =
+    given === undefined
+      ? await startStack({ name: 'bench', performance: true, onProgress: progress })
+      : undefined;
   const nameServer = given ?? (stack?.nameServer as string);
   const client = createRocketMQClient({ nameServer });
   await client.start();

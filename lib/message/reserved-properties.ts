@@ -65,8 +65,21 @@ const RESERVED: ReadonlySet<string> = new Set([
   'DLQ_ORIGIN_MESSAGE_ID',
   'CRC32',
   'ID',
+  'ORIGIN_GROUP',
+  'TRANS_OFFSET',
+  '_SYS_MSG_PRIORITY_',
+  '__LITE_TOPIC',
+  'PROPERTY_FORWARD_QUEUE_ID',
+  'REDIRECT',
+  '__BORNHOST',
+  'BORN_TIMESTAMP',
+  'TIMER_ROLL_LABEL',
+  'E_T',
 ]);
 
+/** Brokers keep these out of the store. Source: MessageConst.PROPERTY_TRANSIENT_PREFIX. */
+const TRANSIENT_PREFIX = '__RMQ.TRANSIENT.';
+
 export function isReservedProperty(name: string): boolean {
-  return RESERVED.has(name);
+  return RESERVED.has(name) || name.startsWith(TRANSIENT_PREFIX);
 }
