@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { createRocketMQClient } from '../../../lib/client/client-factory.js';
 import { javaStringHashCode } from '../../../lib/client/remoting/protocol/java-hash.js';
 import { MessageSysFlag } from '../../../lib/client/remoting/protocol/message-sys-flag.js';
-import { isBroker5 } from '../../support/broker.js';
+import { isBroker5, nameServer } from '../../support/broker.js';
+import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { SendingClient } from './sending-client.js';
 
@@ -208,6 +210,25 @@ describe('sending one message', () => {
     await producer.close();
 
     expect(await Promise.all(sends)).toHaveLength(200);
+  });
+
+  it('leaves no socket and no timer behind when the client is closed', async () => {
+    const sockets = () =>
+      process.getActiveResourcesInfo().filter((name) => /TCP|Socket|Timeout/.test(name)).length;
+    const topic = await sending.topic();
+    const before = sockets();
+    const client = createRocketMQClient({ nameServer: nameServer() });
+    await client.start();
+    const producer = client.createProducer({ group: uniqueName('leaving') });
+    producer.setTransactionCheck(() => Promise.resolve('unknown'));
+    await producer.start();
+    await producer.send({ topic, body: Buffer.from('x') });
+    await producer.sendHalf({ topic, body: Buffer.from('x') });
+    expect(sockets()).toBeGreaterThan(before);
+
+    await client.close();
+
+    await waitFor(() => sockets() <= before, { describe: () => process.getActiveResourcesInfo().join() });
   });
 
   it('refuses a second producer of the same group on one client', async () => {

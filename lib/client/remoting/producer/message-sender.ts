@@ -5,6 +5,7 @@ import { pause } from '../../clock.js';
 import type { NotFullyStoredPolicy } from '../../producer.js';
 import type { SendStatus } from '../../send.js';
 import type { ClientInstance } from '../client-instance.js';
+import { MessageSysFlag } from '../protocol/message-sys-flag.js';
 import type { RemotingCommand } from '../protocol/remoting-command.js';
 import { RequestCode } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
@@ -91,6 +92,9 @@ export class MessageSender {
   async send(packet: Packet, target: SendTarget): Promise<Delivery> {
     const { clock } = this.#instance;
     const attempts = target.queue === undefined ? target.maxAttempts : 1;
+    // A second copy of a half message would be asked about when the first is settled already.
+    const prepared = (packet.sysFlag & MessageSysFlag.TRANSACTION_PREPARED_TYPE) !== 0;
+    const again = this.#onNotFullyStored === 'retry' && !prepared;
     let lastBroker: string | undefined;
     let lastError: unknown;
     let stored: Delivery | undefined;
@@ -107,13 +111,12 @@ export class MessageSender {
         const address = this.#address(queue, packet.topic);
         const response = await this.#invoke(address, packet, topic.name, queue, target, startedAt);
         const delivery = this.#delivered(response, address, packet, queue, startedAt);
-        if (delivery.status === 'SEND_OK' || this.#onNotFullyStored !== 'retry') {
-          return this.#judged(delivery, packet);
-        }
+        if (delivery.status === 'SEND_OK' || !again) return this.#judged(delivery, packet);
         stored = delivery;
         if (attempt >= attempts) return delivery;
       } catch (error) {
-        if (attempt >= attempts || !this.#isWorthAnother(error, queue, target)) {
+        this.#noteFailure(error, topic, queue);
+        if (attempt >= attempts || !this.#isWorthAnother(error, target)) {
           // An earlier attempt stored it, if not as safely as it should be: that is better than an error.
           if (stored) return stored;
           throw error;
@@ -123,7 +126,6 @@ export class MessageSender {
           `Attempt ${attempt} to send to "${packet.topic}" failed, next one.`,
           error,
         );
-        this.#lookAgain(topic, queue, error);
         lastError = error;
       }
       lastBroker = queue.brokerName;
@@ -226,29 +228,24 @@ export class MessageSender {
     return error;
   }
 
-  #isWorthAnother(error: unknown, queue: MessageQueue, { deadline, signal }: SendTarget): boolean {
-    if (!(error instanceof RocketMQError)) return false;
+  /** For this and later sends: which broker to pass over, and that the route may have changed. */
+  #noteFailure(error: unknown, topic: PublishTopic, queue: MessageQueue): void {
+    if (!(error instanceof RocketMQError)) return;
     if (error.code === 'CONNECTION_FAILED' || error.code === 'TIMEOUT') {
       this.#faults.unreachable(queue.brokerName);
     }
+    if (ROUTE_MAY_HAVE_CHANGED.has(error.code)) this.#topics.lookAgain(topic);
+  }
+
+  #isWorthAnother(error: unknown, { deadline, signal }: SendTarget): boolean {
+    if (!(error instanceof RocketMQError)) return false;
     const another =
       error instanceof BrokerError ? isRetriedElsewhere(error.responseCode) : RETRIED_ERRORS.has(error.code);
     return another && signal?.aborted !== true && this.#instance.clock.monotonic() < deadline;
   }
 
-  /** The route may have changed: the next attempt or the next send sees it. */
-  #lookAgain(topic: PublishTopic, queue: MessageQueue, error: unknown): void {
-    this.#instance.routes.refresh(topic.name).catch((cause: unknown) => {
-      this.#instance.log(
-        'debug',
-        `The route of "${topic.name}" was not read again after broker "${queue.brokerName}" failed.`,
-        cause ?? error,
-      );
-    });
-  }
-
   #judged(delivery: Delivery, packet: Packet): Delivery {
-    if (delivery.status === 'SEND_OK' || this.#onNotFullyStored === 'accept') return delivery;
+    if (delivery.status === 'SEND_OK' || this.#onNotFullyStored !== 'throw') return delivery;
     throw new RocketMQError(
       'NOT_FULLY_STORED',
       `The message for "${packet.topic}" is stored on the master of "${delivery.queue.brokerName}", but the broker reports ${delivery.status}. ${MEANING[delivery.status]} Consumers will get it; sending again makes a duplicate with the same message id.`,
@@ -262,6 +259,12 @@ const RETRIED_ERRORS: ReadonlySet<RocketMQErrorCode> = new Set<RocketMQErrorCode
   'CONNECTION_FAILED',
   'NO_WRITABLE_QUEUE',
   'PROTOCOL_VIOLATION',
+]);
+
+const ROUTE_MAY_HAVE_CHANGED: ReadonlySet<RocketMQErrorCode> = new Set<RocketMQErrorCode>([
+  'CONNECTION_FAILED',
+  'NO_WRITABLE_QUEUE',
+  'TOPIC_NOT_FOUND',
 ]);
 
 const MEANING: Readonly<Record<Exclude<SendStatus, 'SEND_OK'>, string>> = {

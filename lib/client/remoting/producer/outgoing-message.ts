@@ -6,7 +6,7 @@ import { encodeProperties } from '../protocol/message-properties.js';
 import { KEY_SEPARATOR, PropertyName } from '../protocol/property-name.js';
 
 /** From this size on a body is compressed off the event loop. */
-const COMPRESS_IN_BACKGROUND_BYTES = 64 * 1024;
+const COMPRESS_IN_BACKGROUND_BYTES = 32 * 1024;
 /** A UTF-16 code unit takes at most three bytes: shorter texts need not be measured. */
 const SURELY_SHORT_ENOUGH = Math.floor(MAX_PROPERTIES_BYTES / 3);
 

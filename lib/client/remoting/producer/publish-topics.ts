@@ -1,7 +1,11 @@
 import type { MessageQueue } from '../../../message/message.js';
+import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { BrokerError } from '../../broker-error.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { MQFaultStrategy } from './mq-fault-strategy.js';
+
+/** A topic whose sends fail is looked up no more often than this. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** Where messages of one topic can go. (Java: `TopicPublishInfo`.) */
 export class PublishTopic {
@@ -53,7 +57,10 @@ export class PublishTopics {
   readonly #topics = new Map<string, PublishTopic>();
   /** By name at the broker: the name in the application. */
   readonly #shownNames = new Map<string, string>();
+  /** By name at the broker, on the monotonic clock. */
+  readonly #lookedAgainAt = new Map<string, number>();
   readonly #removeListener: () => void;
+  #closed = false;
 
   constructor(instance: ClientInstance) {
     this.#instance = instance;
@@ -73,6 +80,7 @@ export class PublishTopics {
    * @throws RocketMQError `TOPIC_NOT_FOUND`, `NO_WRITABLE_QUEUE`, or what the name servers failed with
    */
   async load(topic: string): Promise<PublishTopic> {
+    if (this.#closed) throw new RocketMQError('CLOSED', 'The producer is closed. Create a new one.');
     const { namespace, routes } = this.#instance;
     const name = namespace.wrap(topic);
     if (!this.#shownNames.has(name)) {
@@ -90,7 +98,19 @@ export class PublishTopics {
     return loaded;
   }
 
+  /** The route may have changed; sends go on with the known one meanwhile. */
+  lookAgain({ name }: PublishTopic): void {
+    const now = this.#instance.clock.monotonic();
+    const before = this.#lookedAgainAt.get(name);
+    if (this.#closed || (before !== undefined && now - before < LOOK_AGAIN_MS)) return;
+    this.#lookedAgainAt.set(name, now);
+    this.#instance.routes.refresh(name).catch((error: unknown) => {
+      this.#instance.log('debug', `The route of "${name}" was not read again after a failed send.`, error);
+    });
+  }
+
   close(): void {
+    this.#closed = true;
     this.#removeListener();
     for (const name of this.#shownNames.keys()) this.#instance.routes.untrack(name);
     this.#shownNames.clear();

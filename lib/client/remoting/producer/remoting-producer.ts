@@ -105,6 +105,7 @@ export class RemotingProducer implements Producer {
     }
   }
 
+  /** Brokers work on several requests of a connection at once: one-way messages of a key may change places. */
   async sendOneWay(
     message: Message,
     options: Pick<SendOptions, 'queue' | 'selector' | 'signal'> = NO_OPTIONS,

@@ -7,7 +7,8 @@ import type { RocketMQClient } from '../../../../lib/client/rocketmq-client.js';
 import { decodeProperties } from '../../../../lib/client/remoting/protocol/message-properties.js';
 import { ResponseCode } from '../../../../lib/client/remoting/protocol/response-code.js';
 import { waitFor } from '../../../support/wait-for.js';
-import { ScriptedCluster } from './scripted-cluster.js';
+import { ScriptedPeer } from '../network/scripted-peer.js';
+import { ScriptedBroker, ScriptedCluster } from './scripted-cluster.js';
 
 describe('a send that fails at one broker', () => {
   let cluster: ScriptedCluster;
@@ -261,6 +262,41 @@ describe('a send that fails at one broker', () => {
         count === 1 ? { code: ResponseCode.SYSTEM_BUSY } : undefined;
       expect((await producer.send(message)).status).toBe('SEND_OK');
     });
+  });
+
+  it('looks the route up again after a failure, and finds a broker that has moved', async () => {
+    const producer = await producerOver(['a']);
+    await producer.send({ ...message, orderingKey: 'key' });
+    const moved = new ScriptedBroker('a', await ScriptedPeer.start());
+    const old = cluster.brokers.splice(0, 1, moved)[0]!;
+    await old.peer.stop();
+
+    await expect(producer.send({ ...message, orderingKey: 'key' })).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+    });
+
+    await waitFor(() => producer.send({ ...message, orderingKey: 'key' }), {
+      describe: 'a send to the new address',
+      timeoutMs: 5_000,
+    });
+    expect(moved.sends.length).toBeGreaterThan(0);
+  });
+
+  it('does not flood the name server when sends fail', async () => {
+    const producer = await producerOver(['a'], { maxAttempts: 1 });
+    await producer.send(message);
+    await cluster.broker('a').peer.stop();
+    const before = cluster.nameServer.requests.length;
+    await Promise.allSettled(Array.from({ length: 500 }, () => producer.send(message)));
+    expect(cluster.nameServer.requests.length - before).toBeLessThan(10);
+  });
+
+  it('sends a half message once, whatever the policy for what is not fully stored', async () => {
+    const producer = await producerOver(['a', 'b'], { onNotFullyStored: 'retry' });
+    producer.setTransactionCheck(() => Promise.resolve('unknown'));
+    for (const broker of cluster.brokers) broker.onSend = () => ({ code: ResponseCode.FLUSH_SLAVE_TIMEOUT });
+    expect((await producer.sendHalf(message)).receipt.status).toBe('FLUSH_SLAVE_TIMEOUT');
+    expect(uniqueKeys()).toHaveLength(1);
   });
 
   it('sends a one-way message to a broker without waiting', async () => {
