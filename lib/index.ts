@@ -142,3 +142,10 @@ export {
   type ParkedPage,
   type ParkedPageRequest,
 } from './outbox/parked-messages.js';
+
+export {
+  DeadLetters,
+  type DeadLetter,
+  type DeadLetterPage,
+  type DeadLetterPageRequest,
+} from './dead-letter/dead-letters.js';

@@ -149,3 +149,20 @@ export function missingCapabilities(plan: ConsumerPlan, engine: string, has: Cap
         `Listener ${ids}: the ${engine} engine of connection "${plan.connection}" does not have ${what}, or name a connection that can.`,
     );
 }
+
+/**
+ * Groups of which some listeners are disabled, as sentences. The brokers share out the queues of a topic among all
+ * members of a group, whether they subscribe to it or not: if other instances have these listeners enabled, the
+ * queues this instance is given are read by nobody.
+ */
+export function halfDisabledGroups(definitions: readonly ListenerDefinition[]): string[] {
+  const key = ({ options: { connection = DEFAULT_CONNECTION, group } }: ListenerDefinition): string =>
+    `${connection}\n${group}`;
+  const enabled = new Set(definitions.filter(({ options }) => options.enabled !== false).map(key));
+  return definitions
+    .filter((definition) => definition.options.enabled === false && enabled.has(key(definition)))
+    .map(
+      ({ id, options }) =>
+        `Listener "${id}" is disabled, and other listeners of group "${options.group}" are not. Make sure that every instance of the group has it disabled, or give it a group of its own: otherwise the queues that fall to this instance are read by nobody.`,
+    );
+}

@@ -38,6 +38,7 @@ export function listenerSettings(
       listener: definition.id,
       group: plan.group,
       connection: plan.connection,
+      batch: definition.batch,
       maxAttempts: plan.maxAttempts,
     },
     serializer: options.serializer ?? defaults.serializer,

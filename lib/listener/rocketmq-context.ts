@@ -13,6 +13,8 @@ export interface ListenerIdentity {
   readonly listener: string;
   readonly group: string;
   readonly connection: string;
+  /** @default false */
+  readonly batch?: boolean;
   /** Infinity where there is no limit. */
   readonly maxAttempts: number;
 }
@@ -40,6 +42,11 @@ export class RocketMQContext {
   /** The message; of a batch, the first. */
   get message(): ReceivedMessage {
     return this.messages[0] as ReceivedMessage;
+  }
+
+  /** Whether this is a batch listener, whose payload is an array even for one message. */
+  get isBatch(): boolean {
+    return this.identity.batch ?? false;
   }
 
   /** Id of the listener. */

@@ -2,6 +2,7 @@ import { Logger, type Provider } from '@nestjs/common';
 import { createRocketMQClient } from '../client/client-factory.js';
 import { type Clock, systemClock } from '../client/clock.js';
 import type { ClientLog } from '../client/rocketmq-client.js';
+import { DeadLetters } from '../dead-letter/dead-letters.js';
 import { describeFailure } from '../listener/failure-policy.js';
 import { ENHANCER_SWITCHES, HandlerPipelineFactory } from '../listener/handler-pipeline.js';
 import { ListenerExplorer } from '../listener/listener-explorer.js';
@@ -45,6 +46,11 @@ export const coreProviders: Provider[] = [
     inject: [MODULE_OPTIONS_TOKEN],
     useFactory: (options: RocketMQModuleOptions) => options.enhancers ?? {},
   },
+  {
+    provide: DeadLetters,
+    inject: [RocketMQConnections],
+    useFactory: (connections: RocketMQConnections) => new DeadLetters(connections),
+  },
   HandlerPipelineFactory,
   ListenerExplorer,
   RocketMQListenerRegistry,
@@ -70,6 +76,7 @@ export const coreExports = [
   RocketMQConnections,
   RocketMQListenerRegistry,
   RocketMQHealthIndicator,
+  DeadLetters,
 ];
 
 /** Engines speak through Nest's Logger; an error's stack goes with it. */

@@ -3,7 +3,12 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy }
 import { ModulesContainer } from '@nestjs/core';
 import { type Clock, pause } from '../client/clock.js';
 import type { ClientLog } from '../client/rocketmq-client.js';
-import { type ConsumerPlan, missingCapabilities, planConsumers } from '../listener/consumer-plan.js';
+import {
+  type ConsumerPlan,
+  halfDisabledGroups,
+  missingCapabilities,
+  planConsumers,
+} from '../listener/consumer-plan.js';
 import { toMilliseconds } from '../listener/duration.js';
 import { HandlerPipelineFactory } from '../listener/handler-pipeline.js';
 import type { ListenerContainer } from '../listener/listener-container.js';
@@ -87,6 +92,7 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
       ...plans.flatMap((plan) => this.unsupported(plan)),
     ];
     for (const part of this.parts) problems.push(...((await part.check?.()) ?? []));
+    for (const warning of halfDisabledGroups(definitions)) this.log('warn', warning);
     const known = plans.filter(({ connection }) => this.connections.has(connection));
     if (autoStart && !startWithoutBroker) problems.push(...(await this.reachOut(known)));
     if (problems.length > 0) throw configurationError(problems);
