@@ -232,20 +232,20 @@ export class MemoryBroker implements MemoryBrokerHandle {
     return { dead };
   }
 
-  /** @internal Reads on from an offset; waits for an arrival when there is nothing. */
-  async pull(
-    topic: string,
-    queueId: number,
-    offset: number,
-    limit: number,
-    signal: AbortSignal,
-  ): Promise<PullAnswer> {
+  /** @internal Reads on from an offset. */
+  read(topic: string, queueId: number, offset: number, limit: number): PullAnswer {
+    const queue = this.#queue(topic, queueId);
+    // An offset beyond the end was valid before the topic was made anew: go on from its end.
+    const from = Math.min(Math.max(offset, queue.minOffset), queue.maxOffset);
+    const messages = queue.from(from, limit);
+    return { messages, nextOffset: from + messages.length };
+  }
+
+  /** @internal Resolves when the queue has something from the offset on, or the signal aborts. */
+  async whenArrived(topic: string, queueId: number, offset: number, signal: AbortSignal): Promise<void> {
     for (;;) {
       const queue = this.#queue(topic, queueId);
-      // An offset beyond the end was valid before the topic was made anew: go on from its end.
-      const from = Math.min(Math.max(offset, queue.minOffset), queue.maxOffset);
-      const messages = queue.from(from, limit);
-      if (messages.length > 0 || signal.aborted) return { messages, nextOffset: from + messages.length };
+      if (signal.aborted || offset < queue.maxOffset) return;
       await arrival(queue, signal);
     }
   }

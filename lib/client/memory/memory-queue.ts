@@ -15,8 +15,25 @@ export class MemoryQueue {
     return this.#minOffset + this.#messages.length;
   }
 
-  append(message: MessageToStore, commitLogOffset: number, storeTimestamp: number): StoredMessage {
-    const stored = { ...message, queueOffset: this.maxOffset, commitLogOffset, storeTimestamp };
+  append(
+    message: MessageToStore,
+    queueId: number,
+    commitLogOffset: number,
+    storeTimestamp: number,
+  ): StoredMessage {
+    const { topic, body, properties, bornTimestamp, bornHost, reconsumeTimes } = message;
+    const stored: StoredMessage = {
+      topic,
+      queueId,
+      queueOffset: this.maxOffset,
+      commitLogOffset,
+      body,
+      properties,
+      bornTimestamp,
+      bornHost,
+      storeTimestamp,
+      reconsumeTimes,
+    };
     this.#messages.push(stored);
     for (const wake of this.#arrivals) wake();
     return stored;
@@ -53,6 +70,11 @@ export class MemoryQueue {
     const count = Math.min(Math.max(0, offset - this.#minOffset), this.#messages.length);
     this.#minOffset += count;
     return this.#messages.splice(0, count);
+  }
+
+  /** The queue is gone: whoever waits looks again. */
+  close(): void {
+    for (const wake of this.#arrivals) wake();
   }
 
   /** Calls `wake` at every arrival until the returned function is called. */

@@ -34,7 +34,7 @@ export class MessageStore {
   createTopic(topic: string, queues: number): void {
     const existing = this.#topics.get(topic) ?? [];
     if (this.#topics.has(topic) && existing.length === queues) return;
-    for (const queue of existing.splice(queues)) this.#forget(queue.all());
+    for (const queue of existing.splice(queues)) this.#drop(queue);
     while (existing.length < queues) existing.push(new MemoryQueue());
     this.#topics.set(topic, existing);
     this.#routeChanged(topic);
@@ -49,7 +49,7 @@ export class MessageStore {
     const queues = this.#topics.get(topic);
     if (!queues) return;
     this.#topics.delete(topic);
-    for (const queue of queues) this.#forget(queue.all());
+    for (const queue of queues) this.#drop(queue);
     this.#routeChanged(topic);
   }
 
@@ -91,7 +91,7 @@ export class MessageStore {
     const queues = this.ensureTopic(message.topic, message.queueId + 1);
     const queueId = Math.min(message.queueId, queues.length - 1);
     const { clock } = this.#settings;
-    return queues[queueId]!.append({ ...message, queueId }, this.nextCommitLogOffset(message), clock.now());
+    return queues[queueId]!.append(message, queueId, this.nextCommitLogOffset(message), clock.now());
   }
 
   /** Every write has its own, rising address, whichever queue it is for. */
@@ -117,6 +117,11 @@ export class MessageStore {
 
   #forget(messages: readonly StoredMessage[]): void {
     for (const message of messages) this.release(message);
+  }
+
+  #drop(queue: MemoryQueue): void {
+    this.#forget(queue.all());
+    queue.close();
   }
 
   #routeChanged(topic: string): void {

@@ -324,6 +324,32 @@ describe('faults scripted from outside', () => {
     expect(broker.clientIds()).toEqual([client.clientId]);
   });
 
+  it('loses the answer to a poll: the messages come with the next one', async () => {
+    const consumer = client.createPullConsumer({ group: 'reader', startFrom: 'first', autoCommit: false });
+    await consumer.start();
+    const [queue] = await consumer.queues('orders');
+    await consumer.assign([queue!]);
+    await producer.send(message('x'), { queue: queue! });
+    once('pull', { outcome: 'answer-lost' });
+    const failed = expect(consumer.poll()).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await clock.advance(5_000);
+    await failed;
+    expect(bodies(await consumer.poll())).toEqual(['x']);
+  });
+
+  it('deletes a topic under a consumer, which goes on when it is there again', async () => {
+    const reception = await consume();
+    await producer.send(message('before'));
+    await clock.advance(1_000);
+    await client.admin.deleteTopic('orders');
+    await clock.advance(10_000);
+    await client.admin.createTopic('orders', { queues: 2 });
+    await clock.advance(10_000);
+    await producer.send(message('after'));
+    await clock.advance(30_000);
+    expect(bodies(reception.messages)).toEqual(['before', 'after']);
+  });
+
   it('loses a check, and asks several members at once', async () => {
     const checks: BrokerCheck[] = [];
     const copies = [0, 2, 1];

@@ -23,6 +23,14 @@ interface PulledQueue {
   paused: boolean;
 }
 
+interface QueueRead {
+  readonly pulled: PulledQueue;
+  /** Where it was read from, and where the next read begins. */
+  readonly from: number;
+  readonly to: number;
+  readonly messages: readonly ReceivedMessage[];
+}
+
 /** Takes messages from the in-process broker when the caller wants them. */
 export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOfClient {
   readonly group: string;
@@ -119,23 +127,21 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
 
   async poll(timeoutMs = 5_000): Promise<readonly ReceivedMessage[]> {
     this.#assertStarted();
-    const { clock, requestTimeoutMs, connection } = this.#context;
+    const { clock } = this.#context;
     const deadline = clock.monotonic() + timeoutMs;
     for (;;) {
       const arrival = this.#arrival();
       try {
-        const messages = await connection.request(
-          { kind: 'pull', group: this.#group },
-          () => this.#takeAny(),
-          { timeoutMs: requestTimeoutMs, signal: this.#stop.signal },
-        );
+        const messages = await this.#takeAny();
         const left = deadline - clock.monotonic();
-        if (messages.length > 0 || left <= 0 || this.#stop.signal.aborted) return messages;
+        if (messages.length > 0 || left <= 0) return messages;
         await pause(clock, left, AbortSignal.any([arrival.signal, this.#stop.signal]));
-        if (this.#stop.signal.aborted) return [];
+      } catch (error) {
+        if (!this.#stop.signal.aborted) throw error;
       } finally {
         arrival.stop();
       }
+      if (this.#stop.signal.aborted) return [];
     }
   }
 
@@ -315,36 +321,51 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
     if (!this.#queues.has(key)) this.#queues.set(key, { queue, position, paused: false });
   }
 
-  /** Up to a batch from the first queue in turn that has something. */
-  #takeAny(): readonly ReceivedMessage[] {
+  /** Up to a batch from the first queue in turn that has something. What gets lost on its way is still there. */
+  async #takeAny(): Promise<readonly ReceivedMessage[]> {
+    const { connection, requestTimeoutMs } = this.#context;
+    for (;;) {
+      const read = await connection.request({ kind: 'pull', group: this.#group }, () => this.#readAny(), {
+        timeoutMs: requestTimeoutMs,
+        signal: this.#stop.signal,
+      });
+      if (!read) return [];
+      const { pulled, from, to, messages } = read;
+      // Somebody sought, or polled as well, while the answer was under way.
+      if (pulled.position !== from || !this.#queues.has(queueKey(pulled.queue))) continue;
+      pulled.position = to;
+      if (messages.length > 0) return messages;
+    }
+  }
+
+  #readAny(): QueueRead | undefined {
     const all = [...this.#queues.values()];
     for (let step = 0; step < all.length; step++) {
       const pulled = all[(this.#turn + step) % all.length]!;
-      const messages = pulled.paused ? [] : this.#take(pulled);
-      if (messages.length === 0) continue;
+      const read = pulled.paused ? undefined : this.#read(pulled);
+      if (!read) continue;
       this.#turn = (this.#turn + step + 1) % all.length;
-      return messages;
+      return read;
     }
-    return [];
+    return undefined;
   }
 
-  #take(pulled: PulledQueue): readonly ReceivedMessage[] {
+  /** Undefined when there is nothing behind the position. */
+  #read(pulled: PulledQueue): QueueRead | undefined {
     const { broker, namespace } = this.#context;
     const { topic, queueId } = pulled.queue;
+    const queue = broker.store.queues(topic)?.[queueId];
+    if (!queue) return undefined;
     const matches = this.#matchers.get(topic);
     const limit = this.#options.pollBatchSize ?? 10;
-    const taken: ReceivedMessage[] = [];
-    const queue = broker.store.queues(topic)?.[queueId];
-    if (!queue) return taken;
-    pulled.position = Math.min(Math.max(pulled.position, queue.minOffset), queue.maxOffset);
-    for (let stored = queue.at(pulled.position); stored && taken.length < limit;) {
-      pulled.position++;
-      if (!matches || matches(stored.properties)) {
-        taken.push(toReceivedMessage(stored, broker.name, (name) => namespace.unwrap(name)));
-      }
-      stored = queue.at(pulled.position);
+    const messages: ReceivedMessage[] = [];
+    let to = Math.min(Math.max(pulled.position, queue.minOffset), queue.maxOffset);
+    for (let stored = queue.at(to); stored && messages.length < limit; stored = queue.at(to)) {
+      to++;
+      if (matches && !matches(stored.properties)) continue;
+      messages.push(toReceivedMessage(stored, broker.name, (name) => namespace.unwrap(name)));
     }
-    return taken;
+    return to === pulled.position ? undefined : { pulled, from: pulled.position, to, messages };
   }
 
   /** Aborts at the next arrival in any queue, or when the share changes. */

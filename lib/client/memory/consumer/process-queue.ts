@@ -30,7 +30,6 @@ export class ProcessQueue {
   readonly queue: MessageQueue;
   /** `topic@broker:queueId` */
   readonly key: string;
-  readonly #drop = new AbortController();
   /** Ascending by offset; copies of a message have the same one. */
   #held: HeldMessage[] = [];
   /** Everything before it is finished. */
@@ -38,6 +37,7 @@ export class ProcessQueue {
   /** Nothing before it waits. */
   #cursor = 0;
   #nextOffset: number;
+  #dropped = false;
   #count = 0;
   #waiting = 0;
   #bytes = 0;
@@ -78,16 +78,11 @@ export class ProcessQueue {
 
   /** What is still here no longer matters: the queue has another owner, or will be delivered again. */
   get dropped(): boolean {
-    return this.#drop.signal.aborted;
-  }
-
-  /** Aborts when the queue is dropped. */
-  get signal(): AbortSignal {
-    return this.#drop.signal;
+    return this.#dropped;
   }
 
   drop(): void {
-    this.#drop.abort();
+    this.#dropped = true;
   }
 
   put(messages: readonly Pick<HeldMessage, 'message' | 'stored'>[], nextOffset: number): void {

@@ -1,12 +1,15 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { pause } from '../../clock.js';
 import type { MessageMatcher } from '../filter/message-matcher.js';
+import type { PullAnswer } from '../memory-broker.js';
 import type { MemoryClientContext } from '../memory-client-context.js';
 import { messageIdOf, toReceivedMessage, type StoredMessage } from '../stored-message.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { FlowControl } from './flow-control.js';
 import type { HeldMessage, ProcessQueue } from './process-queue.js';
 
+/** Reason of aborts nobody hears of; without one a DOMException with a stack is made each time. */
+const OVER = 'over';
 /** After a pull that failed. */
 const RETRY_DELAY_MS = 1_000;
 /** What an answer may take beyond the time the broker may hold the pull. Source: CONSUMER_TIMEOUT_MILLIS_WHEN_SUSPEND. */
@@ -50,7 +53,7 @@ export class PullLoop {
   }
 
   stop(processQueue: ProcessQueue): void {
-    this.#stops.get(processQueue)?.abort();
+    this.#stops.get(processQueue)?.abort(OVER);
     this.#stops.delete(processQueue);
   }
 
@@ -79,17 +82,21 @@ export class PullLoop {
     const { broker, connection } = this.#context;
     const { group, batchSize, longPollingMs } = this.#options;
     const { topic, queueId } = processQueue.queue;
-    // Ends the wait at the broker when the caller does not wait any more.
-    const hold = new AbortController();
-    const release = (): void => hold.abort();
-    signal.addEventListener('abort', release, { once: true });
+    const read = (): PullAnswer => broker.read(topic, queueId, processQueue.nextOffset, batchSize);
+    let hold: AbortController | undefined;
+    const release = (): void => hold?.abort(OVER);
     try {
       const answer = await connection.request(
         { kind: 'pull', group, topic, queueId },
         async () => {
-          const held = await broker.pull(topic, queueId, processQueue.nextOffset, batchSize, hold.signal);
+          const found = read();
+          if (found.messages.length > 0) return found;
+          // Ends when there is something, or when the caller does not wait any more.
+          hold = new AbortController();
+          signal.addEventListener('abort', release, { once: true });
+          await broker.whenArrived(topic, queueId, found.nextOffset, hold.signal);
           connection.assertUp('pull');
-          return held;
+          return read();
         },
         { timeoutMs: longPollingMs + ANSWER_GRACE_MS, signal },
       );

@@ -62,7 +62,8 @@ export class QueueSharing {
 
   /** Begins a round soon. */
   trigger(): void {
-    this.#wake.abort();
+    // A reason of its own: without one a DOMException with a stack is made each time.
+    this.#wake.abort('wake');
   }
 
   /** Resolves when a round that begins from now on is over. */
@@ -76,7 +77,7 @@ export class QueueSharing {
 
   async stop(): Promise<void> {
     this.#removeListener();
-    this.#stop.abort();
+    this.#stop.abort('stop');
     this.trigger();
     this.#rejectBalanced(
       new RocketMQError(
