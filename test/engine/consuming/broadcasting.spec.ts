@@ -14,7 +14,10 @@ describe('broadcasting', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'rocketmq-offsets-'));
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+  afterEach(async () => {
+    await scenario().close();
+    await rm(folder, { recursive: true, force: true });
+  });
 
   const broadcasting = (instanceName: string, more: ConsumingOptions = {}): ConsumingOptions => ({
     model: 'broadcasting',

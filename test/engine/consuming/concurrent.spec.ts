@@ -129,11 +129,7 @@ describe('concurrent consumption', () => {
     expect(deliveries).toHaveLength(2);
     expect(eventsOf('dead-lettered')[0]).toMatchObject({ reason: 'failed 2 times' });
     expect(eventsOf('retried')).toHaveLength(1);
-    const dead = await scenario().consume({
-      group: uniqueName('dead'),
-      topic: `%DLQ%${scenario().group}`,
-      startFrom: 'first',
-    });
+    const dead = await scenario().deadLetters();
     await waitFor(() => dead.bodies().length === 1);
     expect(dead.bodies()).toEqual(['hopeless']);
   });
@@ -146,11 +142,7 @@ describe('concurrent consumption', () => {
     await scenario().send('nonsense');
     await waitFor(() => eventsOf('dead-lettered').length === 1);
     expect(eventsOf('dead-lettered')[0]).toMatchObject({ reason: 'not JSON' });
-    const dead = await scenario().consume({
-      group: uniqueName('dead'),
-      topic: `%DLQ%${scenario().group}`,
-      startFrom: 'first',
-    });
+    const dead = await scenario().deadLetters();
     await waitFor(() => dead.bodies().length === 1);
     expect(deliveries).toHaveLength(1);
   });

@@ -211,11 +211,7 @@ describe('consuming in bad weather', () => {
         { message: { ...message, attempt: 17 }, stored, offset: 0, state: 'handed', position: 0 },
         0,
       );
-      const dead = await scenario().consume({
-        group: uniqueName('dead'),
-        topic: `%DLQ%${scenario().group}`,
-        startFrom: 'first',
-      });
+      const dead = await scenario().deadLetters();
       await waitFor(() => dead.bodies().length === 1);
       sender.close();
     } finally {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ACK } from '../../../lib/client/push-consumer.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
+import { isBroker5 } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { gate, text, useScenario } from './scenario.js';
@@ -9,7 +10,8 @@ import { gate, text, useScenario } from './scenario.js';
 describe('where consumption begins and what is remembered', () => {
   const scenario = useScenario();
 
-  it('begins with what comes after the start: "last"', async () => {
+  // Brokers of RocketMQ 4 answer 0 for a group without an offset as long as the topic is young, and it begins there.
+  it.runIf(isBroker5())('begins with what comes after the start: "last"', async () => {
     await scenario().createTopic();
     await scenario().sendMany(20, 'before-');
     const { bodies } = await scenario().consume({ startFrom: 'last' });
@@ -26,7 +28,7 @@ describe('where consumption begins and what is remembered', () => {
     expect(bodies().sort()).toEqual(all.sort());
   });
 
-  it('begins with messages stored at or after a time', async () => {
+  it.runIf(isBroker5())('begins with messages stored at or after a time', async () => {
     await scenario().createTopic(1);
     await scenario().send('old');
     // The broker stores milliseconds, and its clock is this machine's.

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ACK, RETRY, type ConsumeResult } from '../../../lib/client/push-consumer.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
-import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { gate, text, useScenario, type Consuming } from './scenario.js';
 
@@ -95,11 +94,7 @@ describe('orderly consumption', () => {
     await waitFor(() => bodies().includes('fine'));
     expect(bodies()).toEqual(['fails', 'fails', 'refused', 'fine']);
     expect(eventsOf('dead-lettered').map(({ reason }) => reason)).toEqual(['failed 2 times', 'no']);
-    const dead = await scenario().consume({
-      group: uniqueName('dead'),
-      topic: `%DLQ%${scenario().group}`,
-      startFrom: 'first',
-    });
+    const dead = await scenario().deadLetters();
     await waitFor(() => dead.bodies().length === 2);
     expect(dead.bodies().sort()).toEqual(['fails', 'refused']);
   });

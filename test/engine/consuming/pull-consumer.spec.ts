@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MessageQueue, ReceivedMessage } from '../../../lib/message/message.js';
 import type { PullConsumer } from '../../../lib/client/pull-consumer.js';
 import { sql92, tags } from '../../../lib/client/subscription.js';
+import { isBroker5 } from '../../support/broker.js';
 import { waitFor } from '../../support/wait-for.js';
 import { text, useScenario } from './scenario.js';
 
@@ -77,7 +78,8 @@ describe('pull consumer', () => {
     await consumer.subscribe({ topic: scenario().topic });
     const [queue] = consumer.assignment();
     await take(consumer, 6);
-    expect(await consumer.committed(queue!)).toBeUndefined();
+    // Brokers of RocketMQ 4 say 0 for no offset as long as the topic is young.
+    expect(await consumer.committed(queue!)).toBe(isBroker5() ? undefined : 0);
     await consumer.commit(new Map([[queue!, 4]]));
     expect(await consumer.committed(queue!)).toBe(4);
     await consumer.commit();
@@ -144,8 +146,11 @@ describe('pull consumer', () => {
     await consumer.assign([queue!]);
     const messages = await take(consumer, 3);
     expect(await consumer.offsetForTimestamp(queue!, new Date(0))).toBe(0);
-    expect(await consumer.offsetForTimestamp(queue!, new Date(messages[0]!.storeTimestamp))).toBe(0);
-    expect(await consumer.offsetForTimestamp(queue!, new Date(Date.now() + 60_000))).toBe(3);
+    const found = await consumer.offsetForTimestamp(queue!, new Date(messages[1]!.storeTimestamp));
+    expect(messages[found]!.storeTimestamp).toBe(messages[1]!.storeTimestamp);
+    // Later than everything: the end; with RocketMQ 4 the last message.
+    const end = await consumer.offsetForTimestamp(queue!, new Date(Date.now() + 60_000));
+    expect(end).toBe(isBroker5() ? 3 : 2);
   });
 
   it('pauses queues one by one', async () => {

@@ -17,6 +17,7 @@ import type { RemotingCommand } from '../../../lib/client/remoting/protocol/remo
 import type { ClientOptions, RocketMQClient } from '../../../lib/client/rocketmq-client.js';
 import { nameServer } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
+import { waitFor } from '../../support/wait-for.js';
 
 type Answer = ConsumeResult | readonly ConsumeResult[];
 
@@ -151,6 +152,14 @@ export class Scenario {
     const consumer = (await this.client()).createPullConsumer({ group: this.group, ...options });
     await consumer.start();
     return consumer;
+  }
+
+  /** Consumes the dead letters of the group; their topic appears with the first one. */
+  async deadLetters(): Promise<Consuming> {
+    const topic = `%DLQ%${this.group}`;
+    const { admin } = await this.observer();
+    await waitFor(() => admin.topicExists(topic), { describe: topic });
+    return this.consume({ group: uniqueName('dead'), topic, startFrom: 'first' });
   }
 
   /** Messages the group has not acknowledged, according to the broker. */
