@@ -12,7 +12,7 @@ import { buildSampleApp } from './demo/sample-build.js';
 import { SampleAppProcess } from './demo/sample-app-process.js';
 import { playScenario, tryNonsense } from './demo/scenario.js';
 import { Shop } from './demo/shop.js';
-import { findCluster, findDatabase, stopOnce, type Cluster } from './demo/surroundings.js';
+import { findCluster, findDatabase, stopOnce, type Cluster, type Running } from './demo/surroundings.js';
 import { printTimeline } from './demo/timeline.js';
 import { Wiretap } from './demo/wiretap.js';
 import { shutdownSignal } from './stack/shutdown.js';
@@ -30,22 +30,35 @@ interface Surroundings {
   readonly databaseUrl: string;
 }
 
-/** Starts everything at the same time; what one of them started is stopped even if another fails. */
+/** Starts everything at the same time. The first failure ends the rest; what was started by then is stopped. */
 async function prepare(): Promise<Surroundings> {
-  const [build, database, cluster] = await Promise.allSettled([
-    buildSampleApp(signal).then((built) => {
-      narrator.say(built ? 'sample application: built' : 'sample application: the build is fresh');
-    }),
-    findDatabase(narrator).then((found) => (stops.push(found.stop), found.value)),
-    findCluster(narrator, signal).then((found) => (stops.push(found.stop), found.value)),
-  ]);
-  for (const result of [build, database, cluster]) {
-    if (result.status === 'rejected') throw result.reason;
-  }
-  return {
-    cluster: (cluster as PromiseFulfilledResult<Cluster>).value,
-    databaseUrl: (database as PromiseFulfilledResult<{ readonly url: string }>).value.url,
+  const failure = new AbortController();
+  const go = AbortSignal.any([signal, failure.signal]);
+  const together = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      failure.abort(error);
+      throw error;
+    }
   };
+  const keep = <T>(running: Running<T>): T => {
+    stops.push(running.stop);
+    return running.value;
+  };
+  const build = buildSampleApp(go).then((built) => {
+    narrator.say(built ? 'sample application: built' : 'sample application: the build is fresh');
+  });
+  const results = await Promise.allSettled([
+    together(findCluster(narrator, go).then(keep)),
+    together(findDatabase(narrator).then(keep)),
+    together(build),
+  ] as const);
+  const [cluster, database] = results;
+  if (failure.signal.aborted) throw failure.signal.reason;
+  if (cluster.status === 'rejected') throw cluster.reason;
+  if (database.status === 'rejected') throw database.reason;
+  return { cluster: cluster.value, databaseUrl: database.value.url };
 }
 
 async function startApplication(

@@ -6,7 +6,7 @@ import { createFreshDatabase } from './fresh-database.js';
 import type { Narrator } from './narrator.js';
 
 /** Something that runs, and how it is stopped. */
-interface Running<T> {
+export interface Running<T> {
   readonly value: T;
   readonly stop: () => Promise<unknown>;
 }
