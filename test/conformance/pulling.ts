@@ -136,6 +136,16 @@ export function describePulling(engine: EngineUnderTest): void {
       expect((await pollAll(consumer, 1)).map(text)).toEqual(['yes']);
     });
 
+    it('hands out at once what a queue has that is shared out while it waits', async () => {
+      const topic = await stage().topic(1);
+      const producer = await stage().producer();
+      await producer.send(message(topic, 'there already'));
+      const consumer = await stage().pullConsumer({ startFrom: 'first' });
+      const waiting = consumer.poll(15_000);
+      await consumer.subscribe({ topic });
+      expect((await waiting).map(text)).toEqual(['there already']);
+    });
+
     it('leaves paused queues alone', async () => {
       const topic = await stage().topic(1);
       const producer = await stage().producer();

@@ -6,30 +6,14 @@ import { pause, type ClockTimer } from '../../clock.js';
 import type { PullConsumer, PullConsumerOptions } from '../../pull-consumer.js';
 import type { Subscription } from '../../subscription.js';
 import type { GroupMember } from '../consumer-group.js';
-import { compileFilter, type MessageMatcher } from '../filter/message-matcher.js';
+import { compileFilter } from '../filter/message-matcher.js';
 import type { MemoryClientContext, Membership } from '../memory-client-context.js';
-import { toReceivedMessage } from '../stored-message.js';
 import { ConsumerReports } from './consumer-reports.js';
 import type { ConsumerOfClient } from './memory-push-consumer.js';
 import { OffsetKeeper } from './offset-keeper.js';
 import { queueKey } from './process-queue.js';
+import { PulledQueues, type PulledQueue } from './pulled-queues.js';
 import { QueueSharing } from './queue-sharing.js';
-
-interface PulledQueue {
-  /** Topic as the broker knows it. */
-  readonly queue: MessageQueue;
-  /** The next message to hand out. */
-  position: number;
-  paused: boolean;
-}
-
-interface QueueRead {
-  readonly pulled: PulledQueue;
-  /** Where it was read from, and where the next read begins. */
-  readonly from: number;
-  readonly to: number;
-  readonly messages: readonly ReceivedMessage[];
-}
 
 /** Takes messages from the in-process broker when the caller wants them. */
 export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOfClient {
@@ -39,15 +23,12 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
   readonly #options: PullConsumerOptions;
   /** As the broker knows it. */
   readonly #group: string;
-  readonly #matchers = new Map<string, MessageMatcher>();
-  readonly #queues = new Map<string, PulledQueue>();
+  readonly #queues: PulledQueues;
   readonly #offsets: OffsetKeeper;
   readonly #sharing: QueueSharing;
   readonly #membership: Membership;
   readonly #stop = new AbortController();
   readonly #removeListeners = new Set<() => void>();
-  /** Queues in turn: the next poll begins behind the last one served. */
-  #turn = 0;
   #manual = false;
   #commitTimer: ClockTimer;
   #state: 'new' | 'started' | 'closed' = 'new';
@@ -61,6 +42,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
     this.group = options.group;
     this.clientId = context.clientId;
     this.#group = context.namespace.wrap(options.group);
+    this.#queues = new PulledQueues(context, options.pollBatchSize ?? 10);
     this.#offsets = new OffsetKeeper(context, {
       group: this.#group,
       broadcasting: false,
@@ -74,7 +56,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
         intervalMs: 20_000,
         strategy: options.allocateStrategy ?? allocateAveragely(),
         broadcasting: false,
-        topics: () => (this.#manual ? [] : [...this.#matchers.keys()]),
+        topics: () => (this.#manual ? [] : this.#queues.topics()),
         heartbeat: () => this.heartbeat(),
         assign: (topic, queues) => this.#assignShare(topic, queues),
       },
@@ -97,19 +79,19 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
     checkTopic(topic);
     if (this.#manual) throw this.#mixed();
     await this.queues(topic);
-    this.#matchers.set(this.#context.namespace.wrap(topic), compileFilter(topic, filter));
+    this.#queues.subscribe(this.#context.namespace.wrap(topic), compileFilter(topic, filter));
     if (this.#state === 'started') await this.#sharing.round();
   }
 
   async unsubscribe(topic: string): Promise<void> {
     this.#assertOpen();
     const name = this.#context.namespace.wrap(topic);
-    if (this.#matchers.delete(name)) await this.#assignShare(name, []);
+    if (this.#queues.unsubscribe(name)) await this.#assignShare(name, []);
   }
 
   async assign(queues: readonly MessageQueue[]): Promise<void> {
     this.#assertStarted();
-    if (this.#matchers.size > 0) throw this.#mixed();
+    if (this.#queues.topics().length > 0) throw this.#mixed();
     this.#manual = true;
     const wanted = new Map(
       queues.map((queue) => {
@@ -117,12 +99,12 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
         return [queueKey(wrapped), wrapped];
       }),
     );
-    for (const key of Array.from(this.#queues.keys())) if (!wanted.has(key)) this.#queues.delete(key);
+    for (const key of this.#queues.keys()) if (!wanted.has(key)) this.#queues.delete(key);
     for (const [key, queue] of wanted) await this.#add(key, queue);
   }
 
   assignment(): readonly MessageQueue[] {
-    return Array.from(this.#queues.values(), ({ queue }) => this.#unwrap(queue));
+    return this.#queues.all().map(({ queue }) => this.#unwrap(queue));
   }
 
   async poll(timeoutMs = 5_000): Promise<readonly ReceivedMessage[]> {
@@ -130,7 +112,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
     const { clock } = this.#context;
     const deadline = clock.monotonic() + timeoutMs;
     for (;;) {
-      const arrival = this.#arrival();
+      const arrival = this.#queues.arrival();
       try {
         const messages = await this.#takeAny();
         const left = deadline - clock.monotonic();
@@ -163,6 +145,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
       );
     }
     pulled.position = position;
+    this.#queues.wake();
   }
 
   pause(queues: readonly MessageQueue[]): void {
@@ -171,6 +154,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
 
   resume(queues: readonly MessageQueue[]): void {
     for (const queue of queues) this.#owned(queue).paused = false;
+    this.#queues.wake();
   }
 
   async commit(offsets?: ReadonlyMap<MessageQueue, number>): Promise<void> {
@@ -178,8 +162,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
     if (offsets) {
       for (const [queue, offset] of offsets) await this.#offsets.write(this.#wrap(queue), offset);
     } else {
-      for (const { queue, position } of Array.from(this.#queues.values()))
-        await this.#offsets.write(queue, position);
+      for (const { queue, position } of this.#queues.all()) await this.#offsets.write(queue, position);
     }
   }
 
@@ -305,7 +288,8 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
 
   async #assignShare(topic: string, queues: readonly MessageQueue[]): Promise<boolean> {
     const wanted = new Map(queues.map((queue) => [queueKey(queue), queue]));
-    for (const [key, { queue, position }] of Array.from(this.#queues)) {
+    for (const { queue, position } of this.#queues.all()) {
+      const key = queueKey(queue);
       if (queue.topic !== topic || wanted.has(key)) continue;
       this.#queues.delete(key);
       if (this.#options.autoCommit ?? true) await this.#offsets.write(queue, position);
@@ -325,10 +309,14 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
   async #takeAny(): Promise<readonly ReceivedMessage[]> {
     const { connection, requestTimeoutMs } = this.#context;
     for (;;) {
-      const read = await connection.request({ kind: 'pull', group: this.#group }, () => this.#readAny(), {
-        timeoutMs: requestTimeoutMs,
-        signal: this.#stop.signal,
-      });
+      const read = await connection.request(
+        { kind: 'pull', group: this.#group },
+        () => this.#queues.readAny(),
+        {
+          timeoutMs: requestTimeoutMs,
+          signal: this.#stop.signal,
+        },
+      );
       if (!read) return [];
       const { pulled, from, to, messages } = read;
       // Somebody sought, or polled as well, while the answer was under way.
@@ -336,56 +324,6 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
       pulled.position = to;
       if (messages.length > 0) return messages;
     }
-  }
-
-  #readAny(): QueueRead | undefined {
-    const all = [...this.#queues.values()];
-    for (let step = 0; step < all.length; step++) {
-      const pulled = all[(this.#turn + step) % all.length]!;
-      const read = pulled.paused ? undefined : this.#read(pulled);
-      if (!read) continue;
-      this.#turn = (this.#turn + step + 1) % all.length;
-      return read;
-    }
-    return undefined;
-  }
-
-  /** Undefined when there is nothing behind the position. */
-  #read(pulled: PulledQueue): QueueRead | undefined {
-    const { broker, namespace } = this.#context;
-    const { topic, queueId } = pulled.queue;
-    const queue = broker.store.queues(topic)?.[queueId];
-    if (!queue) return undefined;
-    const matches = this.#matchers.get(topic);
-    const limit = this.#options.pollBatchSize ?? 10;
-    const messages: ReceivedMessage[] = [];
-    let to = Math.min(Math.max(pulled.position, queue.minOffset), queue.maxOffset);
-    for (let stored = queue.at(to); stored && messages.length < limit; stored = queue.at(to)) {
-      to++;
-      if (matches && !matches(stored.properties)) continue;
-      messages.push(toReceivedMessage(stored, broker.name, (name) => namespace.unwrap(name)));
-    }
-    return to === pulled.position ? undefined : { pulled, from: pulled.position, to, messages };
-  }
-
-  /** Aborts at the next arrival in any queue, or when the share changes. */
-  #arrival(): { readonly signal: AbortSignal; stop(): void } {
-    const controller = new AbortController();
-    const { broker } = this.#context;
-    const wake = (): void => controller.abort();
-    const removes = [broker.store.onRouteChange(wake)];
-    for (const topic of new Set([
-      ...this.#matchers.keys(),
-      ...Array.from(this.#queues.values(), ({ queue }) => queue.topic),
-    ])) {
-      for (const queue of broker.store.queues(topic) ?? []) removes.push(queue.onArrival(wake));
-    }
-    return {
-      signal: controller.signal,
-      stop: () => {
-        for (const remove of removes) remove();
-      },
-    };
   }
 
   #owned(queue: MessageQueue): PulledQueue {
