@@ -5,6 +5,8 @@ import type { SqlDialect } from './sql-dialect.js';
 export interface SqlResult {
   readonly rows: readonly Readonly<Record<string, unknown>>[];
   readonly affected: number;
+  /** Of an INSERT on MySQL and MariaDB: the first id that was given out. */
+  readonly insertId?: number | undefined;
 }
 
 export interface SqlExecutor {
@@ -20,6 +22,7 @@ export class SqlSession implements SqlExecutor {
   private queryRunner: QueryRunner | undefined;
   private tail: Promise<unknown> = Promise.resolve();
   private closed = false;
+  private restore = '';
 
   constructor(
     private readonly dataSource: DataSource,
@@ -58,6 +61,7 @@ export class SqlSession implements SqlExecutor {
   async close(): Promise<void> {
     this.closed = true;
     await this.tail.catch(() => undefined);
+    await this.queryRunner?.query(this.restore).catch(() => undefined);
     await this.discard();
   }
 
@@ -81,11 +85,7 @@ export class SqlSession implements SqlExecutor {
     const queryRunner = this.dataSource.createQueryRunner('master');
     try {
       await queryRunner.connect();
-      if (this.dialect === 'mysql') {
-        await queryRunner.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
-      } else {
-        await queryRunner.query('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED');
-      }
+      this.restore = await readCommitted(queryRunner, this.dialect);
     } catch (error) {
       await queryRunner.release().catch(() => undefined);
       throw error;
@@ -101,6 +101,24 @@ export class SqlSession implements SqlExecutor {
   }
 }
 
+/** Sets the session's isolation level; resolves with the statement that sets it back for the next user. */
+async function readCommitted(queryRunner: QueryRunner, dialect: SqlDialect): Promise<string> {
+  if (dialect === 'postgres') {
+    await queryRunner.query('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED');
+    return 'RESET default_transaction_isolation';
+  }
+  // The variable's name differs between MySQL, MariaDB, and their versions.
+  const { rows } = await runQuery(
+    queryRunner,
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')",
+    [],
+  );
+  const before = rows[0]?.['Value'];
+  await queryRunner.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
+  const level = typeof before === 'string' ? before.replaceAll('-', ' ') : 'REPEATABLE READ';
+  return `SET SESSION TRANSACTION ISOLATION LEVEL ${level}`;
+}
+
 /** A raw statement on a query runner, with the same answer from every driver. */
 export async function runQuery(
   queryRunner: QueryRunner,
@@ -108,5 +126,10 @@ export async function runQuery(
   parameters: readonly unknown[],
 ): Promise<SqlResult> {
   const result = await queryRunner.query(sql, parameters as unknown[], true);
-  return { rows: (result.records ?? []) as SqlResult['rows'], affected: result.affected ?? 0 };
+  const { insertId } = (result.raw ?? {}) as { readonly insertId?: unknown };
+  return {
+    rows: (result.records ?? []) as SqlResult['rows'],
+    affected: result.affected ?? 0,
+    insertId: insertId === undefined ? undefined : Number(insertId),
+  };
 }

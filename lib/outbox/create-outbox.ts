@@ -10,6 +10,7 @@ import { jsonSerializer, type MessageSerializer } from '../message/message-seria
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { checkOutbox } from './check-outbox.js';
+import { MysqlOutboxStore } from './mysql-outbox-store.js';
 import { resolveOutboxOptions, type OutboxOptions } from './outbox-options.js';
 import { OutboxMetrics } from './outbox-metrics.js';
 import { OutboxRelay } from './outbox-relay.js';
@@ -84,6 +85,8 @@ export function createOutboxStore(dataSource: DataSource, prefix: string): Outbo
   switch (dialect) {
     case 'postgres':
       return new PostgresOutboxStore(new SqlSession(dataSource, dialect), prefix);
+    case 'mysql':
+      return new MysqlOutboxStore(new SqlSession(dataSource, dialect), prefix);
     default:
       throw new RocketMQError(
         'INVALID_CONFIGURATION',

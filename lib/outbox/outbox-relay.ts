@@ -9,7 +9,7 @@ import { LaneReader } from './lane-reader.js';
 import { LaneSet } from './lane-set.js';
 import type { Lane, PendingRow } from './lane.js';
 import { LEASE_MARGIN_MS, type ResolvedOutboxOptions } from './outbox-options.js';
-import type { OutboxRow } from './outbox-row.js';
+import type { CommittedRow, OutboxRow } from './outbox-row.js';
 import type { OutboxStore } from './outbox-store.js';
 import { Parking, type ParkedRow } from './parking.js';
 import { reportRelay } from './relay-events.js';
@@ -173,15 +173,15 @@ export class OutboxRelay {
    * Those with one are read again, since other instances may have written to the same key before. So are all
    * when the transaction is not `trusted` to have kept what it wrote.
    */
-  committed(rows: readonly OutboxRow[], trusted: boolean): void {
+  committed(rows: readonly CommittedRow[], trusted: boolean): void {
     if (this.draining !== undefined) return;
     const now = this.deps.clock.monotonic();
     const ready: PendingRow[] = [];
     let look = false;
-    for (const row of rows) {
+    for (const { row, exact } of rows) {
       const lane = this.lanes.get(row.lane);
       if (lane === undefined || !lane.canSend(now)) continue; // its owner will find it
-      if (trusted && row.orderingKey === undefined && this.lanes.hasRoom) {
+      if (trusted && exact && row.orderingKey === undefined && this.lanes.hasRoom) {
         const pending = this.lanes.admit(lane, row, now);
         if (pending !== undefined) ready.push(pending);
       } else {

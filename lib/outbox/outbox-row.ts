@@ -25,6 +25,11 @@ export interface NewOutboxRow {
 /** What the database added to a row when it was written. */
 export interface WrittenOutboxRow {
   readonly id: number;
+  /**
+   * Whether id and delivery time are those of this row. False where the database does not say: the id is not above
+   * the row's then, and the row has to be read.
+   */
+  readonly exact: boolean;
   /** Epoch milliseconds: a relative delay was added to the database's clock. */
   readonly deliverAt: number | undefined;
 }
@@ -71,4 +76,10 @@ export function toMessage(row: OutboxRow, now: number): Message {
 /** Whether it may share a broker batch: brokers refuse delayed messages there, and order is kept one by one. */
 export function isBatchable(row: OutboxRow): boolean {
   return row.orderingKey === undefined && row.delayLevel === undefined && row.deliverAt === undefined;
+}
+
+/** A row of a transaction that is being committed; see {@link WrittenOutboxRow.exact}. */
+export interface CommittedRow {
+  readonly row: OutboxRow;
+  readonly exact: boolean;
 }

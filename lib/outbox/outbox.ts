@@ -11,7 +11,7 @@ import {
   type OutboxSendOptions,
   type UnplacedRow,
 } from './outbox-message.js';
-import type { NewOutboxRow, OutboxRow, WrittenOutboxRow } from './outbox-row.js';
+import type { CommittedRow, NewOutboxRow, WrittenOutboxRow } from './outbox-row.js';
 import type { OutboxRelay } from './outbox-relay.js';
 import type { OutboxStore } from './outbox-store.js';
 
@@ -108,9 +108,9 @@ export class Outbox {
     const totalLanes = await this.totalLanes(manager);
     const rows = await this.place(manager, unplaced, totalLanes);
     const written = await store.insert(manager, rows);
-    const committed: OutboxRow[] = rows.map((row, index) => {
-      const { id, deliverAt } = written[index] as WrittenOutboxRow;
-      return { ...row, id, deliverAt, attempts: 0, ageMs: 0 };
+    const committed: CommittedRow[] = rows.map((row, index) => {
+      const { id, deliverAt, exact } = written[index] as WrittenOutboxRow;
+      return { row: { ...row, id, deliverAt, attempts: 0, ageMs: 0 }, exact };
     });
     journalOf(queryRunner).afterCommit.push((trusted) => relay.committed(committed, trusted));
     return rows.map(({ messageId }) => ({ messageId }));

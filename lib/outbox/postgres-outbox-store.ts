@@ -57,6 +57,7 @@ export class PostgresOutboxStore implements OutboxStore {
         : await this.session.in(tx).query(this.sql.insertMany, transposed(rows.map(columnsOf)));
     return result.rows.map((row) => ({
       id: Number(row['id']),
+      exact: true,
       deliverAt: roundedOrUndefined(row['deliver_at']),
     }));
   }
