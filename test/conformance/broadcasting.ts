@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,13 @@ import { waitFor } from '../support/wait-for.js';
 import type { EngineUnderTest } from './engine-under-test.js';
 import { message, numbered, text, useStage } from './stage.js';
 
+/** Where engines with local offsets keep them; removed when the consumers of the test are closed. */
+async function offsetFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'offsets-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 export function describeBroadcasting(engine: EngineUnderTest): void {
   describe('broadcasting', () => {
     const stage = useStage(engine);
@@ -16,16 +23,16 @@ export function describeBroadcasting(engine: EngineUnderTest): void {
       const topic = await stage().topic();
       const producer = await stage().producer();
       const group = uniqueName('group');
-      const folder = await mkdtemp(join(tmpdir(), 'offsets-'));
+      const offsetStoreFolder = await offsetFolder();
       const receptions = [];
       for (let member = 0; member < 3; member++) {
-        const client = await stage().newClient();
+        const client = await stage().newClient({ instanceName: uniqueName('instance') });
         receptions.push(
           await stage().consume(topic, {
             model: 'broadcasting',
             group,
             client,
-            offsetStoreFolder: folder,
+            offsetStoreFolder,
           }),
         );
       }
@@ -34,16 +41,15 @@ export function describeBroadcasting(engine: EngineUnderTest): void {
         await reception.received(10);
         expect(reception.bodies().sort()).toEqual(numbered(10));
       }
-      await rm(folder, { recursive: true, force: true });
     });
 
     it('does not retry: a failed message is reported and passed over', async () => {
       const topic = await stage().topic(1);
       const producer = await stage().producer();
-      const folder = await mkdtemp(join(tmpdir(), 'offsets-'));
+      const offsetStoreFolder = await offsetFolder();
       const reception = await stage().consume(topic, {
         model: 'broadcasting',
-        offsetStoreFolder: folder,
+        offsetStoreFolder,
         handle: (received) => (text(received) === 'bad' ? RETRY : ACK),
       });
       await producer.send(message(topic, 'bad'));
@@ -51,16 +57,15 @@ export function describeBroadcasting(engine: EngineUnderTest): void {
       await reception.received(2);
       await waitFor(() => reception.events.some(({ type }) => type === 'error'));
       expect(reception.bodies()).toEqual(['bad', 'good']);
-      await rm(folder, { recursive: true, force: true });
     });
 
     it('goes on where the member of that name stopped', async () => {
       const topic = await stage().topic(1);
       const producer = await stage().producer();
       const group = uniqueName('group');
-      const folder = await mkdtemp(join(tmpdir(), 'offsets-'));
+      const offsetStoreFolder = await offsetFolder();
       const instanceName = uniqueName('instance');
-      const options = { model: 'broadcasting', group, offsetStoreFolder: folder } as const;
+      const options = { model: 'broadcasting', group, offsetStoreFolder } as const;
       const firstClient = await stage().newClient({ instanceName });
       const first = await stage().consume(topic, { ...options, client: firstClient });
       await producer.send(message(topic, 'one'));
@@ -72,7 +77,6 @@ export function describeBroadcasting(engine: EngineUnderTest): void {
       const second = await stage().consume(topic, { ...options, client });
       await second.received(1);
       expect(second.bodies()).toEqual(['two']);
-      await rm(folder, { recursive: true, force: true });
     });
   });
 }
