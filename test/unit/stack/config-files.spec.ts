@@ -37,6 +37,7 @@ describe('the configuration of a broker', () => {
       'mappedFileSizeTimerLog',
       'timerWheelEnable',
       'timerPrecisionMs',
+      'timerFlushIntervalMs',
       'recallMessageEnable',
       'appendAckAsync',
       'appendCkAsync',
