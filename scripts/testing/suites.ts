@@ -18,7 +18,7 @@ export interface Suite {
   readonly limitMinutes: number;
 }
 
-const LIMIT_MINUTES: Readonly<Record<Project, number>> = { unit: 5, engine: 10, integration: 10, e2e: 15 };
+const LIMIT_MINUTES: Readonly<Record<Project, number>> = { unit: 10, engine: 20, integration: 20, e2e: 25 };
 
 export function suiteLabel(suite: Suite): string {
   const needs = [suite.release && `RocketMQ ${suite.release}`, suite.postgres && 'PostgreSQL'].filter(
