@@ -103,31 +103,33 @@ export class OutcomeReporter {
   ): Promise<ConsumeResult> {
     const event = this.eventOf(message);
     const { broadcasting, identity } = this.settings;
-    if (outcome.action === 'dropped') {
-      this.events.emit('message.dropped', { ...event, reason: outcome.reason, error: outcome.error });
-      return ACK;
-    }
-    if (outcome.action === 'reject') {
-      this.events.emit('message.rejected', { ...event, reason: outcome.reason, error: outcome.error });
-      return broadcasting ? ACK : { action: 'dead-letter', reason: outcome.reason };
-    }
-    const { error, delayMs } = outcome;
-    if (message.attempt < identity.maxAttempts) {
+    if (outcome.action === 'retry' && message.attempt < identity.maxAttempts) {
+      const { error, delayMs } = outcome;
       this.events.emit('message.retried', { ...event, error, delayMs });
       return { action: 'retry', delayMs };
     }
-    await this.exhaust(error, event, context, instance);
-    const reason = `failed ${message.attempt} times: ${describeFailure(error)}`;
-    return broadcasting ? ACK : { action: 'dead-letter', reason };
+    const { error } = outcome;
+    const reason =
+      outcome.action === 'retry'
+        ? `failed ${message.attempt} times: ${describeFailure(error)}`
+        : outcome.reason;
+    if (outcome.action === 'retry') await this.callHook(error, event, context, instance);
+    if (broadcasting || outcome.action === 'dropped') {
+      this.events.emit('message.dropped', { ...event, reason, error });
+      return ACK;
+    }
+    if (outcome.action === 'retry') this.events.emit('message.exhausted', { ...event, error });
+    else this.events.emit('message.rejected', { ...event, reason, error });
+    return { action: 'dead-letter', reason };
   }
 
-  private async exhaust(
+  /** `onExhausted`; what it throws changes nothing. */
+  private async callHook(
     error: unknown,
     event: MessageEvent,
     context: RocketMQContext,
     instance: object | undefined,
   ): Promise<void> {
-    this.events.emit('message.exhausted', { ...event, error });
     try {
       await this.settings.onExhausted?.(instance ?? {}, error, context);
     } catch (hookError) {

@@ -28,7 +28,7 @@ export function logEvents(events: RocketMQEvents, target: EventLogTarget): () =>
     ),
     events.on('message.dropped', (event) =>
       target.warn(
-        `message acknowledged without effect ${about(event)} reason=${quote(event.reason)}; set failures to "reject" to keep such messages`,
+        `message acknowledged without effect ${about(event)} reason=${quote(event.reason)}; nothing keeps it, set failures to "reject", or use clustering instead of broadcasting`,
       ),
     ),
     events.on('message.timeout', (event) =>

@@ -29,7 +29,7 @@ export interface RocketMQEventMap {
   'message.retried': MessageEvent & { readonly error: unknown; readonly delayMs: number | undefined };
   /** Sent to the dead-letter topic on purpose, with the reason as a property. */
   'message.rejected': MessageEvent & { readonly reason: string; readonly error?: unknown };
-  /** Acknowledged without effect, because a failure policy says `ack`. */
+  /** Acknowledged without effect, because a failure policy says `ack`, or because broadcasting delivers nothing again. */
   'message.dropped': MessageEvent & { readonly reason: string; readonly error?: unknown };
   /** The last attempt failed; the broker moves it to the dead-letter topic. */
   'message.exhausted': MessageEvent & { readonly error: unknown };

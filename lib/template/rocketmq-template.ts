@@ -160,7 +160,7 @@ export class RocketMQTemplate {
     if (this.transactions === undefined) {
       throw new RocketMQError(
         'INVALID_CONFIGURATION',
-        'sendInTransaction needs a transaction log. Set `transactions: true` in RocketMQModule.forRoot and run the migrations.',
+        'sendInTransaction needs a transaction log. Set `transactions: true` in RocketMQModule.forRoot, run the migrations, and use the template of the default connection.',
       );
     }
     return this.transactions.sendInTransaction(destination, payload, work, options);

@@ -19,6 +19,7 @@ import { APP_GUARD, REQUEST } from '@nestjs/core';
 import { IsInt, IsString, Min } from 'class-validator';
 import {
   ACK,
+  binarySerializer,
   Ctx,
   MessageHeaders,
   MessageKey,
@@ -31,6 +32,7 @@ import {
   RocketMQContext,
   type RocketMQHandler,
   RocketMQListener,
+  textSerializer,
 } from 'nestjs-rocketmq';
 import { map, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
@@ -193,6 +195,61 @@ describe('a handler method', () => {
     expect(calls).toEqual([['the instance', 'still broken', 3, true]]);
     expect(events.filter(({ name }) => name === 'message.exhausted')).toHaveLength(1);
     expect(consumer('inventory').options.maxAttempts).toBe(3);
+    await app.close();
+  });
+});
+
+describe('a broadcasting listener', () => {
+  it('fails once and for all, since nothing is delivered again', async () => {
+    const exhausted: unknown[] = [];
+    @Injectable()
+    class Orders {
+      @RocketMQListener({
+        topic: 'orders',
+        group: 'caches',
+        model: 'broadcasting',
+        onExhausted: (error) => exhausted.push(error),
+      })
+      on(@Payload() reject: boolean): void {
+        if (reject) throw new RejectMessage('unwanted');
+        throw new Error('cache is cold');
+      }
+    }
+    const { app, consumer, events } = await scriptedApp({ providers: [Orders] });
+    expect(await consumer('caches').deliver(received(false))).toEqual([ACK]);
+    expect(await consumer('caches').deliver(received(true))).toEqual([ACK]);
+    expect(exhausted).toEqual([new Error('cache is cold')]);
+    expect(events.slice(-3).map(({ name, event }) => [name, event['reason']])).toEqual([
+      ['message.dropped', 'failed 1 times: cache is cold'],
+      ['message.received', undefined],
+      ['message.dropped', 'unwanted'],
+    ]);
+    await app.close();
+  });
+});
+
+describe('a serializer', () => {
+  it('of the listener goes before the one of the connection', async () => {
+    const seen: unknown[] = [];
+    @Injectable()
+    class Orders {
+      @RocketMQListener({ topic: 'orders', group: 'text' })
+      text(@Payload() order: unknown): void {
+        seen.push(order);
+      }
+
+      @RocketMQListener({ topic: 'orders', group: 'bytes', serializer: binarySerializer })
+      bytes(@Payload() order: unknown): void {
+        seen.push(order);
+      }
+    }
+    const { app, consumer } = await scriptedApp({
+      providers: [Orders],
+      options: { serializer: textSerializer },
+    });
+    await consumer('text').deliver(received(Buffer.from('plain')));
+    await consumer('bytes').deliver(received(Buffer.from('plain')));
+    expect(seen).toEqual(['plain', Buffer.from('plain')]);
     await app.close();
   });
 });

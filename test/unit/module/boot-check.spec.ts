@@ -1,14 +1,18 @@
 import { Injectable, Module } from '@nestjs/common';
 import {
   DeadLetterListener,
+  Idempotent,
   OnTag,
+  Outbox,
   RocketMQBatchListener,
   RocketMQError,
   RocketMQListener,
   RocketMQModule,
   sql92,
+  Tx,
 } from 'nestjs-rocketmq';
 import { describe, expect, it } from 'vitest';
+import { IDEMPOTENCY } from '../../../lib/idempotency/idempotency.tokens.js';
 import { scriptedApp, type ScriptedAppOptions } from '../../support/scripted-app.js';
 import { connectionFailed, ScriptedClient } from '../../support/scripted-client.js';
 
@@ -224,6 +228,46 @@ describe('at boot', () => {
   });
 });
 
+describe('@Tx and @Idempotent', () => {
+  it('belong together, and need the feature', async () => {
+    @Injectable()
+    class Orders {
+      @RocketMQListener({ topic: 'orders', group: 'a' })
+      a(@Tx() _tx: unknown): void {}
+
+      @Idempotent()
+      @RocketMQListener({ topic: 'orders', group: 'b' })
+      b(@Tx() _tx: unknown): void {}
+
+      @Idempotent({ mode: 'lease' })
+      @RocketMQBatchListener({ topic: 'orders', group: 'c' })
+      c(@Tx() _tx: unknown): void {}
+    }
+    expect(lines(await refusal({ providers: [Orders, { provide: IDEMPOTENCY, useValue: {} }] }))).toEqual([
+      expect.stringMatching(/Orders.a \(a\) asks for @Tx\(\), and nothing opens a transaction/),
+      expect.stringMatching(/Orders.b \(b\) is @Idempotent\(\), and the feature is off/),
+      expect.stringMatching(/Orders.c \(c\) is @Idempotent\(\), and the feature is off/),
+      expect.stringMatching(/Orders.c \(c\) asks for @Tx\(\), but .* opens no transaction/),
+      expect.stringMatching(/Orders.c \(c\) is a batch listener with .*'lease'/),
+    ]);
+  });
+
+  it('a feature that is off can be injected, and says so when it is used', async () => {
+    const { app } = await scriptedApp({});
+    const outbox = app.get(Outbox);
+    expect(() => outbox.send('orders', 1)).toThrow(
+      /Outbox is injected, but the feature is off.*`outbox: true`/,
+    );
+    await app.close();
+  });
+
+  it('a database feature without a DataSource is refused with the remedy', async () => {
+    await expect(scriptedApp({ options: { outbox: true } })).rejects.toThrow(
+      /outbox needs a TypeORM DataSource, and there is no provider of that class.*database.dataSource/,
+    );
+  });
+});
+
 describe('listeners of one group', () => {
   it('are one consumer: their topics are its subscriptions, their tags are divided', async () => {
     const seen: string[] = [];
@@ -278,6 +322,20 @@ describe('listeners of one group', () => {
     ]);
     expect(client.topics).toContain('%DLQ%inventory');
     await app.close();
+  });
+
+  it('that read dead letters have a group of their own', async () => {
+    @Injectable()
+    class Dead {
+      @DeadLetterListener({ group: 'inventory', consumerGroup: 'readers' })
+      one(): void {}
+
+      @DeadLetterListener({ group: 'payments', consumerGroup: 'readers' })
+      two(): void {}
+    }
+    expect(lines(await refusal({ providers: [Dead] }))).toEqual([
+      expect.stringMatching(/"Dead.one" reads dead letters in group "readers", which has other topics/),
+    ]);
   });
 });
 

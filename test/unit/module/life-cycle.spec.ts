@@ -3,6 +3,7 @@ import { Test } from '@nestjs/testing';
 import {
   getRocketMQTemplateToken,
   InjectRocketMQTemplate,
+  RejectMessage,
   RocketMQConnections,
   RocketMQError,
   RocketMQHealthIndicator,
@@ -24,6 +25,14 @@ import { waitFor } from '../../support/wait-for.js';
 class Orders {
   @RocketMQListener({ topic: 'orders', group: 'inventory' })
   on(): void {}
+}
+
+@Injectable()
+class Rejecting {
+  @RocketMQListener({ topic: 'orders', group: 'inventory' })
+  on(): void {
+    throw new RejectMessage('no');
+  }
 }
 
 describe('the application', () => {
@@ -91,6 +100,24 @@ describe('the application', () => {
     await Promise.all([init, destroyed]);
     expect(client.log).toEqual(['client started', 'client closed']);
     await app.close();
+  });
+});
+
+describe('log lines', () => {
+  it("go through Nest's Logger, unless logging is off", async () => {
+    for (const logging of [true, false]) {
+      const lines: string[] = [];
+      const write = (message: string): number => lines.push(message);
+      const { app, consumer } = await scriptedApp({
+        providers: [Rejecting],
+        options: { logging },
+        prepare: (nest) => nest.useLogger({ log: write, warn: write, error: write, debug: write }),
+      });
+      await consumer('inventory').deliver(received(1));
+      const about = lines.filter((line) => line.startsWith('message rejected'));
+      expect(about).toHaveLength(logging ? 1 : 0);
+      await app.close();
+    }
   });
 });
 

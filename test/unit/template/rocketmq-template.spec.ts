@@ -101,7 +101,9 @@ describe('RocketMQTemplate', () => {
 
   it('tells that transactions are off', async () => {
     const { app, template: rocketmq } = await template();
-    await expect(rocketmq.sendInTransaction('orders', 1, () => 1)).rejects.toThrow(/transactions: true/);
+    await expect(rocketmq.sendInTransaction('orders', 1, () => Promise.resolve(1))).rejects.toThrow(
+      /transactions: true/,
+    );
     await app.close();
   });
 });
