@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFreshDatabase, type FreshDatabase } from '../../../scripts/demo/fresh-database.js';
 import { countOutboxRows } from '../../../scripts/demo/outbox-rows.js';
 import { SampleAppProcess } from '../../../scripts/demo/sample-app-process.js';
@@ -61,7 +61,7 @@ describe('the shop in bad weather', () => {
     );
   }
 
-  /** The rest of the way works too, and every step was taken once. */
+  /** The whole way, every step taken once. */
   async function payAndCheck(orderId: string): Promise<void> {
     await eventually('the payment to succeed', async () => (await shop.pay(orderId)).status === 200);
     const { history } = await reaches(orderId, 'paid');
@@ -70,17 +70,19 @@ describe('the shop in bad weather', () => {
       const mine = (await shop.reservations()).filter((reservation) => reservation.orderId === orderId);
       return mine.length === 1 && mine[0]?.status === 'sold';
     });
-    const sold = (await shop.reservations()).filter(({ status }) => status === 'sold');
-    const keyboard = (await shop.stock()).find(({ product }) => product === 'keyboard');
-    expect(keyboard).toMatchObject({ sold: sold.length, reserved: 0 });
-    await eventually('the outbox to be empty', async () => (await countOutboxRows(database.url)) === 0);
+    await checkBooks();
   }
 
-  beforeEach(async () => {
-    await payAndCheck(await place());
-  });
+  async function checkBooks(): Promise<void> {
+    await eventually('the outbox to be empty', async () => (await countOutboxRows(database.url)) === 0);
+    const reservations = await shop.reservations();
+    const count = (wanted: string): number => reservations.filter(({ status }) => status === wanted).length;
+    const keyboard = (await shop.stock()).find(({ product }) => product === 'keyboard');
+    expect(keyboard).toMatchObject({ sold: count('sold'), reserved: count('held') });
+  }
 
   it('the broker is stopped before an order is placed: the order is accepted, its event sent when the broker is back', async () => {
+    await payAndCheck(await place());
     await broker.stop();
     const orderId = await place();
     expect(await shop.find(orderId)).toMatchObject({ status: 'pending' });
@@ -91,15 +93,31 @@ describe('the shop in bad weather', () => {
     await payAndCheck(orderId);
   });
 
+  it('the name server is gone for a while: orders flow on, and a new application starts when it is back', async () => {
+    const nameServer = stack.part('namesrv');
+    await nameServer.stop();
+    await payAndCheck(await place());
+
+    await nameServer.start();
+    await stack.ready();
+    await app.stop();
+    await startApp();
+    await payAndCheck(await place());
+  });
+
+  // Nobody pays in what follows: the broker keeps the queues of an ordered listener locked for up to a minute for a
+  // member that died without a word, and these tests need not wait for that.
+
   it('the application is killed between commit and send: its successor sends', async () => {
     await broker.kill();
     const orderId = await place();
     await app.kill();
+    expect(await countOutboxRows(database.url)).toBe(1);
 
     await broker.start();
     await startApp();
     await reaches(orderId, 'awaiting-payment');
-    await payAndCheck(orderId);
+    await checkBooks();
   });
 
   it('the application is killed between send and acknowledgement: sent again, with one effect', async () => {
@@ -109,21 +127,8 @@ describe('the shop in bad weather', () => {
     broker.resume();
 
     await startApp();
-    await reaches(orderId, 'awaiting-payment');
-    await payAndCheck(orderId);
-  });
-
-  it('the name server is gone for a while: orders flow on, and a new application starts when it is back', async () => {
-    const nameServer = stack.part('namesrv');
-    await nameServer.stop();
-    const orderId = await place();
-    await reaches(orderId, 'awaiting-payment');
-    await payAndCheck(orderId);
-
-    await nameServer.start();
-    await stack.ready();
-    await app.stop();
-    await startApp();
-    await payAndCheck(await place());
+    const { history } = await reaches(orderId, 'awaiting-payment');
+    expect(history.map(({ status }) => status)).toEqual(['pending', 'awaiting-payment']);
+    await checkBooks();
   });
 });
