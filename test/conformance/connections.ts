@@ -20,6 +20,20 @@ export function describeConnections(engine: EngineUnderTest): void {
       expect(states).toEqual(['up', 'closed']);
     });
 
+    it('do not take their own end for an outage', async () => {
+      for (let round = 0; round < 5; round++) {
+        const client = engine.createClient();
+        const states: string[] = [];
+        await client.start();
+        client.onStateChange((state) => states.push(state));
+        // Closing cuts what is under way.
+        const asking = client.checkConnection();
+        await client.close();
+        await asking;
+        expect(states).toEqual(['closed']);
+      }
+    });
+
     it('have an id of their own, from the instance name if there is one', async () => {
       const name = uniqueName('instance');
       const [first, second, named] = [

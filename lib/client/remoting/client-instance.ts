@@ -79,7 +79,9 @@ export class ClientInstance {
       log,
       data: () => this.#heartbeatData(),
       everywhere: () => [...this.#producers.values()].some((producer) => producer.transactional),
-      onReachability: () => this.#tracker.update(),
+      onReachability: () => {
+        if (!this.#closed) this.#tracker.update();
+      },
       onIdle: () => void this.#pingNameServer().catch(() => undefined),
     });
     this.#tracker = new ConnectionTracker(() => this.#heartbeats.reachability, log);
@@ -198,10 +200,11 @@ export class ClientInstance {
     try {
       await this.nameServer.ping();
     } catch (error) {
-      this.#tracker.nameServerAnswered(false);
+      // Closing cuts a ping that is under way: that says nothing about the name server.
+      if (!this.#closed) this.#tracker.nameServerAnswered(false);
       throw error;
     }
-    this.#tracker.nameServerAnswered(true);
+    if (!this.#closed) this.#tracker.nameServerAnswered(true);
   }
 
   #register<Member>(members: Map<string, Member>, group: string, member: Member, kind: string): void {
