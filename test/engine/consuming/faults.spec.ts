@@ -132,13 +132,13 @@ describe('consuming in bad weather', () => {
     const { topic, group } = scenario();
     const mqSet = [{ topic, brokerName: 'broker-a', queueId: 0 }];
     const lockBody = (clientId: string) => ({ consumerGroup: group, clientId, onlyThisBroker: false, mqSet });
-    await scenario().request(RequestCode.UNLOCK_BATCH_MQ, {}, lockBody(client.clientId));
-    await scenario().request(RequestCode.LOCK_BATCH_MQ, {}, lockBody('somebody-else'));
+    await scenario().request(RequestCode.UNLOCK_BATCH_MQ, {}, { body: lockBody(client.clientId) });
+    await scenario().request(RequestCode.LOCK_BATCH_MQ, {}, { body: lockBody('somebody-else') });
     await waitFor(() => deliveries[0]!.context.signal.aborted);
     // Its late ACK counts for nothing, and it stays without the queue.
     expect(consumer.assignment().filter((name) => name.startsWith(topic))).toEqual([]);
     expect(await scenario().lag()).toBe(3);
-    await scenario().request(RequestCode.UNLOCK_BATCH_MQ, {}, lockBody('somebody-else'));
+    await scenario().request(RequestCode.UNLOCK_BATCH_MQ, {}, { body: lockBody('somebody-else') });
     await waitFor(() => deliveries.length === 2);
     expect(text(deliveries[1]!.messages[0]!)).toBe('0');
   });

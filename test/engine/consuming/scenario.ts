@@ -52,11 +52,16 @@ export class Scenario {
   readonly topic = uniqueName('consuming');
   readonly group = uniqueName('group');
   readonly #closing: (() => Promise<unknown>)[] = [];
+  readonly #nameServer: () => string;
   #shared: Promise<{ client: RocketMQClient; producer: Producer }> | undefined;
+
+  constructor(nameServerOfTest: () => string = nameServer) {
+    this.#nameServer = nameServerOfTest;
+  }
 
   async client(options: Partial<ClientOptions> = {}): Promise<RocketMQClient> {
     const client = createRocketMQClient({
-      nameServer: nameServer(),
+      nameServer: this.#nameServer(),
       instanceName: uniqueName('member'),
       ...options,
     });
@@ -81,6 +86,11 @@ export class Scenario {
       const given = typeof message === 'string' ? { body: Buffer.from(message) } : message;
       await producer.send({ topic: this.topic, body: Buffer.from('-'), ...given });
     }
+  }
+
+  async sendTo(queue: MessageQueue, body: string): Promise<void> {
+    const { producer } = await this.#own();
+    await producer.send({ topic: queue.topic, body: Buffer.from(body) }, { queue });
   }
 
   /** `count` messages with the bodies `prefix0` and so on, in batches. */
@@ -171,9 +181,12 @@ export class Scenario {
   async request(
     code: number,
     fields: Record<string, string | number | boolean>,
-    body?: unknown,
+    { body, brokerId = 0 }: { readonly body?: unknown; readonly brokerId?: number } = {},
   ): Promise<RemotingCommand> {
-    const [broker] = await (await this.observer()).admin.brokers();
+    const brokers = await (await this.observer()).admin.brokers();
+    const address = brokers
+      .map(({ addresses }) => addresses.get(brokerId))
+      .find((known) => known !== undefined);
     const channels = new RemotingChannels({
       connectTimeoutMs: 3_000,
       clock: systemClock,
@@ -181,7 +194,7 @@ export class Scenario {
     });
     try {
       const response = await channels.invoke(
-        broker!.addresses.get(0)!,
+        address!,
         { code, fields, ...(body === undefined ? {} : { body: Buffer.from(JSON.stringify(body)) }) },
         { timeoutMs: 5_000 },
       );
@@ -209,12 +222,12 @@ export class Scenario {
 
 export const text = ({ body }: ReceivedMessage): string => body.toString();
 
-/** Gives each test of the file a scenario of its own. */
-export function useScenario(): () => Scenario {
-  let scenario = new Scenario();
+/** Gives each test of the file a scenario of its own. @param nameServerOfTest default: of the test run's cluster */
+export function useScenario(nameServerOfTest?: () => string): () => Scenario {
+  let scenario = new Scenario(nameServerOfTest);
   afterEach(async () => {
     const finished = scenario;
-    scenario = new Scenario();
+    scenario = new Scenario(nameServerOfTest);
     await finished.close();
   });
   return () => scenario;
