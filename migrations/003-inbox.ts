@@ -2,7 +2,8 @@ import { recordVersion, type MigrationDefinition, type MigrationDialect } from '
 
 /**
  * Tables of the idempotent consumer: one row per consumer group and message that had its effect. Groups have a
- * number here, so that a row of the large table stays small.
+ * number here, so that a row of the large table stays small. `epoch` fences leases, and tells the rows of one statement
+ * from others where the database has no RETURNING.
  */
 export const inbox: MigrationDefinition = {
   name: 'RocketMQInbox1764000000003',
@@ -28,7 +29,7 @@ const TABLES: Readonly<Record<MigrationDialect, (prefix: string) => readonly str
   group_id integer NOT NULL,
   message_key uuid NOT NULL,
   lease_until timestamptz,
-  epoch integer NOT NULL DEFAULT 0,
+  epoch bigint NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (group_id, message_key)
 )`,
@@ -44,7 +45,7 @@ const TABLES: Readonly<Record<MigrationDialect, (prefix: string) => readonly str
   group_id int NOT NULL,
   message_key binary(16) NOT NULL,
   lease_until datetime(6),
-  epoch int NOT NULL DEFAULT 0,
+  epoch bigint NOT NULL DEFAULT 0,
   created_at datetime(6) NOT NULL,
   PRIMARY KEY (group_id, message_key),
   KEY by_created_at (created_at)

@@ -54,6 +54,10 @@ export function toKey128(text: string): string {
 
 /** What a database returned for a 16-byte key (text with or without hyphens, or bytes), as 32 upper-case hex digits. */
 export function fromKey128(value: unknown): string {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex').toUpperCase();
+  if (value instanceof Uint8Array || value instanceof ArrayBuffer) {
+    return Buffer.from(value as Uint8Array)
+      .toString('hex')
+      .toUpperCase();
+  }
   return String(value).replaceAll('-', '').toUpperCase();
 }

@@ -1,13 +1,26 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, QueryRunner } from 'typeorm';
+import { RocketMQError } from '../message/rocketmq-error.js';
+
+type Row = Readonly<Record<string, unknown>>;
 
 /** The part of a better-sqlite3 (or libsql) database that is used here; everything is synchronous. */
-export interface NativeSqlite {
+interface NativeSqlite {
   readonly inTransaction: boolean;
-  prepare(sql: string): {
-    all(...parameters: unknown[]): unknown[];
-    run(...parameters: unknown[]): { changes: number; lastInsertRowid: number | bigint };
-  };
+  prepare(sql: string): NativeStatement;
   exec(sql: string): unknown;
+}
+
+interface NativeStatement {
+  all(...parameters: unknown[]): unknown[];
+  run(...parameters: unknown[]): { readonly changes: number };
+}
+
+/** Statements of one synchronous transaction. */
+export interface SqliteTransaction {
+  all(sql: string, ...parameters: unknown[]): readonly Row[];
+  /** Resolves with the number of rows changed. */
+  run(sql: string, ...parameters: unknown[]): number;
 }
 
 /**
@@ -15,30 +28,33 @@ export interface NativeSqlite {
  * transactions at the same time become one with a savepoint, and a statement from outside runs inside whatever
  * transaction is open. Everything this library does on SQLite takes its turn here; an application's own
  * transactions should too (`runInTransaction`), and are waited for when they do not.
+ *
+ * A second DataSource on the same file is no way out: the driver would block the event loop, and with it the
+ * transaction it waits for.
  */
 export class SqliteGate {
   private tail: Promise<unknown> = Promise.resolve();
+  private readonly inside = new AsyncLocalStorage<true>();
+  private statements:
+    { readonly native: NativeSqlite; readonly cache: Map<string, NativeStatement> } | undefined;
 
   constructor(private readonly dataSource: DataSource) {}
 
   /** Runs work that may await, while nobody else here uses the connection. */
   run<T>(work: (queryRunner: QueryRunner) => Promise<T>): Promise<T> {
-    const turn = this.tail.then(async () => {
-      await this.idle();
-      return work(this.dataSource.createQueryRunner());
-    });
-    this.tail = turn.catch(() => undefined);
-    return turn;
+    return this.inTurn(() => this.inside.run(true, () => work(this.dataSource.createQueryRunner())));
   }
 
   /** Runs statements in one synchronous step between transactions, so that nothing can come in between. */
-  runNative<T>(work: (database: NativeSqlite) => T): Promise<T> {
-    const turn = this.tail.then(async () => {
-      await this.idle();
+  runNative<T>(work: (tx: SqliteTransaction) => T): Promise<T> {
+    return this.inTurn(() => {
       const native = this.native();
       native.exec('BEGIN IMMEDIATE');
       try {
-        const result = work(native);
+        const result = work({
+          all: (sql, ...parameters) => this.prepare(native, sql).all(...parameters) as Row[],
+          run: (sql, ...parameters) => this.prepare(native, sql).run(...parameters).changes,
+        });
         native.exec('COMMIT');
         return result;
       } catch (error) {
@@ -46,8 +62,32 @@ export class SqliteGate {
         throw error;
       }
     });
+  }
+
+  private inTurn<T>(work: () => T | Promise<T>): Promise<T> {
+    if (this.inside.getStore() === true) {
+      throw new RocketMQError(
+        'INVALID_ARGUMENT',
+        'On SQLite this would wait for the transaction it is called in. Use the EntityManager at hand, or call it after the transaction.',
+      );
+    }
+    const turn = this.tail.then(async () => {
+      await this.idle();
+      return work();
+    });
     this.tail = turn.catch(() => undefined);
     return turn;
+  }
+
+  private prepare(native: NativeSqlite, sql: string): NativeStatement {
+    if (this.statements?.native !== native) this.statements = { native, cache: new Map() };
+    const { cache } = this.statements;
+    let statement = cache.get(sql);
+    if (statement === undefined) {
+      statement = native.prepare(sql);
+      cache.set(sql, statement);
+    }
+    return statement;
   }
 
   private native(): NativeSqlite {

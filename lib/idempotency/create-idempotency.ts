@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { systemClock, type Clock } from '../client/clock.js';
 import { sqlJobLease } from '../database/sql-job-lease.js';
-import { sqlDialect } from '../database/sql-dialect.js';
-import { RocketMQError } from '../message/rocketmq-error.js';
+import { sqlDialect, type SqlDialect } from '../database/sql-dialect.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { Idempotency } from './idempotency.js';
 import { resolveIdempotencyOptions, type IdempotencyOptions } from './idempotency-options.js';
 import type { InboxStore } from './inbox-store.js';
+import { MysqlInboxStore } from './mysql-inbox-store.js';
 import { PostgresInboxStore } from './postgres-inbox-store.js';
+import { SqliteInboxStore } from './sqlite-inbox-store.js';
 
 export interface IdempotencyFeatureDeps {
   readonly dataSource: DataSource;
@@ -27,7 +28,7 @@ export function createIdempotency(deps: IdempotencyFeatureDeps): Idempotency {
   const options = resolveIdempotencyOptions(deps.options);
   return new Idempotency({
     dataSource,
-    store: deps.store ?? inboxStore(dataSource, options.tablePrefix),
+    store: deps.store ?? new STORES[sqlDialect(dataSource)](dataSource, options.tablePrefix),
     lease: sqlJobLease(dataSource, options.tablePrefix),
     clock,
     events,
@@ -36,8 +37,8 @@ export function createIdempotency(deps: IdempotencyFeatureDeps): Idempotency {
   });
 }
 
-function inboxStore(dataSource: DataSource, prefix: string): InboxStore {
-  const dialect = sqlDialect(dataSource);
-  if (dialect === 'postgres') return new PostgresInboxStore(dataSource, prefix);
-  throw new RocketMQError('INVALID_CONFIGURATION', `The inbox has no SQL for ${dialect} yet. Use postgres.`);
-}
+const STORES: Readonly<Record<SqlDialect, new (dataSource: DataSource, prefix: string) => InboxStore>> = {
+  postgres: PostgresInboxStore,
+  mysql: MysqlInboxStore,
+  sqlite: SqliteInboxStore,
+};

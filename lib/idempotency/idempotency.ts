@@ -101,7 +101,7 @@ export class Idempotency {
 
   /** Runs the handler in a transaction that also records the messages: both, or nothing. */
   async runInTransaction(call: IdempotentCall): Promise<unknown> {
-    const { dataSource, store, options } = this.deps;
+    const { dataSource, store } = this.deps;
     const groupId = await this.groupId(call.group);
     const keys = keysOf(call);
     let duplicates: readonly number[] = [];
@@ -134,7 +134,6 @@ export class Idempotency {
       },
     ).catch((error: unknown) => {
       if (error instanceof NothingDone) return { value: error.value };
-      if (sqlErrorKind(error) === 'lock-timeout') throw new MessageBusyError(options.busyRetryMs, error);
       throw error;
     });
     for (const position of duplicates) this.duplicate(call, position);
@@ -190,7 +189,12 @@ export class Idempotency {
   ): Promise<ReadonlySet<string>> {
     const { store, options } = this.deps;
     const distinct = [...new Set(keys)];
-    const fresh = await store.record(tx, groupId, distinct, options.waitMs);
+    const fresh = await store.record(tx, groupId, distinct, options.waitMs).catch((error: unknown) => {
+      const kind = sqlErrorKind(error);
+      if (kind === 'lock-timeout' || kind === 'conflict')
+        throw new MessageBusyError(options.busyRetryMs, error);
+      throw error;
+    });
     if (fresh.size === distinct.length) return fresh;
     // A record under a lease has no effect yet: the handler was switched from lease to transaction in between.
     const known = distinct.filter((key) => !fresh.has(key));

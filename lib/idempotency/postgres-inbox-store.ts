@@ -1,5 +1,6 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import { runQuery, type SqlResult } from '../database/sql-session.js';
+import { pooled, within } from '../database/pooled.js';
+import type { SqlResult } from '../database/sql-session.js';
 import type { InboxStore, LeaseClaim } from './inbox-store.js';
 
 /** PostgreSQL 12 and later. */
@@ -32,8 +33,7 @@ export class PostgresInboxStore implements InboxStore {
   ): Promise<ReadonlySet<string>> {
     // The lock timeout holds for this statement only, without further round trips. Sorted keys: two batches with
     // common messages wait for each other in one direction.
-    const { rows } = await within(
-      tx,
+    const { rows } = await within(tx).query(
       `WITH setting AS MATERIALIZED (
          SELECT current_setting('lock_timeout') AS before, set_config('lock_timeout', $3, true) AS now
        )
@@ -47,8 +47,7 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async leased(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<ReadonlySet<string>> {
-    const { rows } = await within(
-      tx,
+    const { rows } = await within(tx).query(
       `SELECT message_key FROM ${this.inbox}
        WHERE group_id = $1 AND message_key = ANY ($2::uuid[]) AND lease_until IS NOT NULL`,
       [groupId, keys],
@@ -57,15 +56,14 @@ export class PostgresInboxStore implements InboxStore {
   }
 
   async forget(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<void> {
-    await within(tx, `DELETE FROM ${this.inbox} WHERE group_id = $1 AND message_key = ANY ($2::uuid[])`, [
-      groupId,
-      keys,
-    ]);
+    await within(tx).query(
+      `DELETE FROM ${this.inbox} WHERE group_id = $1 AND message_key = ANY ($2::uuid[])`,
+      [groupId, keys],
+    );
   }
 
   async count(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<number> {
-    const { rows } = await within(
-      tx,
+    const { rows } = await within(tx).query(
       `SELECT count(*) AS n FROM ${this.inbox} WHERE group_id = $1 AND message_key = ANY ($2::uuid[])`,
       [groupId, keys],
     );
@@ -137,19 +135,9 @@ export class PostgresInboxStore implements InboxStore {
     return estimate < 0 ? undefined : estimate;
   }
 
-  private async pooled(sql: string, parameters: readonly unknown[]): Promise<SqlResult> {
-    const queryRunner = this.dataSource.createQueryRunner('master');
-    try {
-      return await runQuery(queryRunner, sql, parameters);
-    } finally {
-      await queryRunner.release();
-    }
+  private pooled(sql: string, parameters: readonly unknown[]): Promise<SqlResult> {
+    return pooled(this.dataSource, (connection) => connection.query(sql, parameters));
   }
-}
-
-function within(tx: EntityManager, sql: string, parameters: readonly unknown[]): Promise<SqlResult> {
-  if (!tx.queryRunner) throw new TypeError('The manager has no query runner');
-  return runQuery(tx.queryRunner, sql, parameters);
 }
 
 /** UUID text as 32 hex digits. */

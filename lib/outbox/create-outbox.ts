@@ -4,8 +4,10 @@ import type { Producer } from '../client/producer.js';
 import { MessageIdGenerator } from '../database/message-id.js';
 import { dataSourceTransactionHost, type TransactionHost } from '../database/transaction-host.js';
 import { sqlDialect } from '../database/sql-dialect.js';
+import { sqlJobLease } from '../database/sql-job-lease.js';
 import { SqlSession } from '../database/sql-session.js';
 import { watch } from '../database/transaction-journal.js';
+import type { MessageHeaders } from '../message/message.js';
 import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
@@ -18,6 +20,7 @@ import type { OutboxStore } from './outbox-store.js';
 import { Outbox } from './outbox.js';
 import { ParkedMessages } from './parked-messages.js';
 import { PostgresOutboxStore } from './postgres-outbox-store.js';
+import { SqliteOutboxStore } from './sqlite-outbox-store.js';
 
 export interface OutboxFeatureDeps {
   /** Initialized. Its options also say which dialect is spoken. */
@@ -31,6 +34,11 @@ export interface OutboxFeatureDeps {
   readonly maxMessageSize?: number;
   /** Finds the transaction of `outbox.send(destination, payload)`. @default the DataSource's own manager */
   readonly transactionHost?: TransactionHost;
+  /**
+   * Headers to add to every message when it is written, such as the trace context of the caller. Headers given in
+   * the call win.
+   */
+  readonly contextHeaders?: () => MessageHeaders;
   readonly options?: OutboxOptions;
   /** Instead of the store for the DataSource's dialect. */
   readonly store?: OutboxStore;
@@ -59,7 +67,8 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
   const options = resolveOutboxOptions(deps.options);
   const producer = typeof deps.producer === 'function' ? deps.producer : single(deps.producer);
   const store = deps.store ?? createOutboxStore(dataSource, options.tablePrefix);
-  const relay = new OutboxRelay({ store, producer, clock, events, options });
+  const lease = sqlJobLease(dataSource, options.tablePrefix);
+  const relay = new OutboxRelay({ store, lease, producer, clock, events, options });
   const ids = new MessageIdGenerator(clock);
   watch(dataSource);
   const outbox = new Outbox({
@@ -67,7 +76,12 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
     store,
     relay,
     transactionHost: deps.transactionHost ?? dataSourceTransactionHost(dataSource),
-    defaults: { serializer, maxMessageSize, nextMessageId: () => ids.next() },
+    defaults: {
+      serializer,
+      maxMessageSize,
+      nextMessageId: () => ids.next(),
+      contextHeaders: deps.contextHeaders,
+    },
     ordering: options.ordering,
   });
   return {
@@ -82,17 +96,11 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
 /** The tables, in the dialect of the DataSource. @internal */
 export function createOutboxStore(dataSource: DataSource, prefix: string): OutboxStore {
   const dialect = sqlDialect(dataSource);
-  switch (dialect) {
-    case 'postgres':
-      return new PostgresOutboxStore(new SqlSession(dataSource, dialect), prefix);
-    case 'mysql':
-      return new MysqlOutboxStore(new SqlSession(dataSource, dialect), prefix);
-    default:
-      throw new RocketMQError(
-        'INVALID_CONFIGURATION',
-        `The outbox has no SQL for ${dialect} yet. Use postgres.`,
-      );
-  }
+  if (dialect === 'sqlite') return new SqliteOutboxStore(dataSource, prefix);
+  const session = new SqlSession(dataSource, dialect);
+  return dialect === 'postgres'
+    ? new PostgresOutboxStore(session, prefix)
+    : new MysqlOutboxStore(session, prefix);
 }
 
 function single(producer: Producer): (connection: string | undefined) => Producer {

@@ -30,6 +30,8 @@ export interface OutboxMessageDefaults {
   readonly serializer: MessageSerializer;
   readonly maxMessageSize?: number | undefined;
   nextMessageId(): string;
+  /** Added to every message; the call's own headers win. */
+  readonly contextHeaders?: (() => MessageHeaders) | undefined;
 }
 
 /** What the columns of ordering key, tag and connection hold, in characters. */
@@ -56,7 +58,9 @@ export function toUnplacedRow(
   }
   const tag = options.tag ?? ownTag;
   const keys = typeof options.keys === 'string' ? [options.keys] : options.keys;
-  const { orderingKey, headers, connection } = options;
+  const { orderingKey, connection } = options;
+  const context = defaults.contextHeaders?.();
+  const headers = context === undefined ? options.headers : { ...context, ...options.headers };
   checkTimes(options);
   checkLength('Tag', tag, MAX_COLUMN_LENGTH);
   checkLength('Ordering key', orderingKey, MAX_COLUMN_LENGTH);

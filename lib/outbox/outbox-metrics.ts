@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { sqlDialect, type SqlDialect } from '../database/sql-dialect.js';
-import { runQuery, type SqlResult } from '../database/sql-session.js';
+import { pooled } from '../database/pooled.js';
+import type { SqlResult } from '../database/sql-session.js';
 import { SQL_WORDS } from '../database/sql-text.js';
 import type { ResolvedOutboxOptions } from './outbox-options.js';
 import type { OutboxRelay } from './outbox-relay.js';
@@ -142,13 +143,8 @@ export class OutboxMetrics {
     return estimate === undefined || estimate < 0 ? undefined : estimate;
   }
 
-  private async query(sql: string): Promise<SqlResult> {
-    const queryRunner = this.dataSource.createQueryRunner('master');
-    try {
-      return await runQuery(queryRunner, sql, []);
-    } finally {
-      await queryRunner.release();
-    }
+  private query(sql: string): Promise<SqlResult> {
+    return pooled(this.dataSource, (connection) => connection.query(sql));
   }
 }
 

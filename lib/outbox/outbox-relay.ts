@@ -1,8 +1,10 @@
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { pause, type Clock } from '../client/clock.js';
 import type { Producer } from '../client/producer.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import { LeaseJob, type JobLease } from '../database/lease-job.js';
 import { Dispatcher } from './dispatcher.js';
 import { LaneKeeper } from './lane-keeper.js';
 import { LaneReader } from './lane-reader.js';
@@ -18,6 +20,8 @@ import { Settler } from './settler.js';
 
 export interface OutboxRelayDeps {
   readonly store: OutboxStore;
+  /** Keeps the sweep of the history to one instance. */
+  readonly lease: JobLease;
   /** The producer of a connection; undefined is the default connection. */
   readonly producer: (connection: string | undefined) => Producer;
   readonly clock: Clock;
@@ -31,6 +35,9 @@ export interface OutboxRelayDeps {
 
 /** How long acknowledged rows gather before the statement that removes them. */
 const SETTLE_GATHER_MS = 2;
+/** How often the history is swept, and how many rows with one statement. */
+const HISTORY_SWEEP_MS = 600_000;
+const HISTORY_BATCH = 5_000;
 /** Keyless rows written to one lane before the next is taken: neighbours are removed together. */
 const ROWS_PER_LANE = 64;
 
@@ -52,12 +59,15 @@ export class OutboxRelay {
   private readonly reader: LaneReader;
   private keeper: LaneKeeper | undefined;
   private mover: Promise<void> | undefined;
+  private historian: LeaseJob | undefined;
   private draining: Promise<{ readonly abandoned: number }> | undefined;
   private totalLanes = 0;
   private writeLane: Lane | undefined;
   private written = 0;
   private readonly report: ReturnType<typeof reportRelay>;
   private readonly random: () => number;
+  /** What a request set in motion must not go on in the request's async context. */
+  private readonly scope = new AsyncResource('RocketMQOutboxRelay');
 
   constructor(private readonly deps: OutboxRelayDeps) {
     const { store, clock, options, events } = deps;
@@ -147,6 +157,8 @@ export class OutboxRelay {
     this.keeper.start();
     this.reader.start();
     this.mover = this.parking.returnDueRows();
+    this.historian = this.sweepHistory();
+    this.historian?.start();
   }
 
   /** Lanes this instance holds. */
@@ -189,8 +201,10 @@ export class OutboxRelay {
         look = true;
       }
     }
-    if (ready.length > 0) this.dispatcher.offer(ready);
-    if (look) this.reader.wake();
+    this.scope.runInAsyncScope(() => {
+      if (ready.length > 0) this.dispatcher.offer(ready);
+      if (look) this.reader.wake();
+    });
   }
 
   /** There may be rows nobody told about, in one lane or in all. */
@@ -223,7 +237,7 @@ export class OutboxRelay {
     this.settler.stop();
     this.parking.stop();
     const goodbye = (async () => {
-      await this.mover;
+      await Promise.all([this.mover, this.historian?.stop()]);
       await this.keeper?.stop();
       await this.keeper?.leave();
       await store.close();
@@ -235,6 +249,25 @@ export class OutboxRelay {
 
   private active(): number {
     return this.lanes.all().reduce((sum, lane) => sum + lane.active, 0);
+  }
+
+  private sweepHistory(): LeaseJob | undefined {
+    const { store, lease, clock, options } = this.deps;
+    const { history } = options;
+    if (history === false) return undefined;
+    return new LeaseJob({
+      name: 'outbox-history-sweep',
+      owner: this.instance,
+      lease,
+      clock,
+      everyMs: Math.min(HISTORY_SWEEP_MS, history.retentionMs),
+      work: async (signal) => {
+        while (!signal.aborted) {
+          if ((await store.sweepHistory(history.retentionMs, HISTORY_BATCH)) < HISTORY_BATCH) return;
+        }
+      },
+      onError: (error) => this.report.error('sweep', error),
+    });
   }
 
   private found(rows: readonly PendingRow[]): void {

@@ -2,7 +2,8 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { fromKey128, isMessageId, toKey128 } from '../database/message-id.js';
 import { runInTransaction } from '../database/own-transaction.js';
 import { sqlDialect, type SqlDialect } from '../database/sql-dialect.js';
-import { runQuery, type SqlResult } from '../database/sql-session.js';
+import { pooled, within } from '../database/pooled.js';
+import type { SqlResult } from '../database/sql-session.js';
 import { SQL_WORDS, SqlParameters } from '../database/sql-text.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { ParkedState } from './outbox-store.js';
@@ -99,7 +100,7 @@ export class ParkedMessages {
     const { rows } = await this.query(
       `SELECT ${LIST_COLUMNS}, ${this.times()}, ${this.size()} FROM ${this.table}
        WHERE ${where} AND id > ${parameters.add(after)} ORDER BY id LIMIT ${size + 1}`,
-      parameters,
+      parameters.values,
     );
     const items = rows.slice(0, size).map(toParkedMessage);
     return { items, next: rows.length > size ? items[items.length - 1]?.id : undefined };
@@ -111,7 +112,7 @@ export class ParkedMessages {
     const { rows } = await this.query(
       `SELECT ${LIST_COLUMNS}, ${this.times()}, ${this.size()}, headers, body FROM ${this.table}
        WHERE id = ${parameters.add(id)}`,
-      parameters,
+      parameters.values,
     );
     const [row] = rows;
     if (row === undefined) return undefined;
@@ -132,7 +133,7 @@ export class ParkedMessages {
       const parameters = new SqlParameters(this.dialect);
       const sql = `UPDATE ${this.table} SET state = 'retry', due_at = ${SQL_WORDS[this.dialect].now}, attempts = 0
         WHERE id IN ${parameters.list(rows.map(({ id }) => id))}`;
-      await within(tx, sql, parameters);
+      await within(tx).query(sql, parameters.values);
       const dead = rows.filter(({ state }) => state === 'dead').length;
       await this.count(tx, lane, dead, -dead);
     });
@@ -143,7 +144,7 @@ export class ParkedMessages {
     return this.change(which, ['dead', 'retry', 'behind'], async (tx, lane, rows) => {
       const parameters = new SqlParameters(this.dialect);
       const sql = `DELETE FROM ${this.table} WHERE id IN ${parameters.list(rows.map(({ id }) => id))}`;
-      await within(tx, sql, parameters);
+      await within(tx).query(sql, parameters.values);
       const dead = rows.filter(({ state }) => state === 'dead').length;
       await this.count(tx, lane, dead - rows.length, -dead);
     });
@@ -187,7 +188,7 @@ export class ParkedMessages {
         const ids = parameters.list(targets.map(({ id }) => id));
         const sql = `SELECT id, lane, state, ordering_key FROM ${this.table}
           WHERE id IN ${ids} AND state IN ${parameters.list(states)}`;
-        const rows = (await within(tx, sql, parameters)).rows.map(toTarget);
+        const rows = (await within(tx).query(sql, parameters.values)).rows.map(toTarget);
         if (rows.length === 0) return 0;
         await apply(tx, lane, rows);
         for (const key of new Set(rows.map(({ orderingKey }) => orderingKey))) {
@@ -205,26 +206,24 @@ export class ParkedMessages {
       const parameters = new SqlParameters(this.dialect);
       const sql = `SELECT min(id) AS id FROM ${this.table} WHERE lane = ${parameters.add(lane)}
         AND ordering_key = ${parameters.add(key)} AND state IN ${parameters.list(states)}`;
-      return numberOrUndefined((await within(tx, sql, parameters)).rows[0]?.['id']);
+      return numberOrUndefined((await within(tx).query(sql, parameters.values)).rows[0]?.['id']);
     };
     const dead = this.behindDead === 'block' ? await first(['dead']) : undefined;
     const head = await first(['retry', 'behind']);
     if (head === undefined) return;
     const due = dead === undefined || head < dead;
     const demote = new SqlParameters(this.dialect);
-    await within(
-      tx,
+    await within(tx).query(
       `UPDATE ${this.table} SET state = 'behind', due_at = NULL WHERE lane = ${demote.add(lane)}
        AND ordering_key = ${demote.add(key)} AND state = 'retry' AND id ${due ? '>' : '>='} ${demote.add(head)}`,
-      demote,
+      demote.values,
     );
     if (!due) return;
     const promote = new SqlParameters(this.dialect);
-    await within(
-      tx,
+    await within(tx).query(
       `UPDATE ${this.table} SET state = 'retry', due_at = ${SQL_WORDS[this.dialect].now}
        WHERE id = ${promote.add(head)} AND state = 'behind'`,
-      promote,
+      promote.values,
     );
   }
 
@@ -238,7 +237,7 @@ export class ParkedMessages {
     const { rows } = await this.query(
       `SELECT id, lane, state, ordering_key FROM ${this.table}
        WHERE ${where} AND state IN ${parameters.list(states)} AND id > ${parameters.add(after)} ORDER BY id LIMIT ${CHUNK}`,
-      parameters,
+      parameters.values,
     );
     return rows.map(toTarget);
   }
@@ -277,30 +276,23 @@ export class ParkedMessages {
   private async lock(tx: EntityManager, lane: number): Promise<void> {
     if (this.dialect === 'sqlite') return; // one transaction at a time
     const parameters = new SqlParameters(this.dialect);
-    await within(
-      tx,
+    await within(tx).query(
       `SELECT 1 FROM ${this.laneTable} WHERE lane = ${parameters.add(lane)} FOR UPDATE`,
-      parameters,
+      parameters.values,
     );
   }
 
   private async count(tx: EntityManager, lane: number, retrying: number, dead: number): Promise<void> {
     const parameters = new SqlParameters(this.dialect);
-    await within(
-      tx,
+    await within(tx).query(
       `UPDATE ${this.laneTable} SET retrying = retrying + ${parameters.add(retrying)}, dead = dead + ${parameters.add(dead)}
        WHERE lane = ${parameters.add(lane)}`,
-      parameters,
+      parameters.values,
     );
   }
 
-  private async query(sql: string, parameters: SqlParameters): Promise<SqlResult> {
-    const queryRunner = this.dataSource.createQueryRunner('master');
-    try {
-      return await runQuery(queryRunner, sql, parameters.values);
-    } finally {
-      await queryRunner.release();
-    }
+  private query(sql: string, values: readonly unknown[]): Promise<SqlResult> {
+    return pooled(this.dataSource, (connection) => connection.query(sql, values));
   }
 }
 
@@ -356,9 +348,4 @@ function messageIdValue(messageId: string, dialect: SqlDialect): unknown {
   }
   const key = toKey128(messageId);
   return dialect === 'postgres' ? key : Buffer.from(key, 'hex');
-}
-
-function within({ queryRunner }: EntityManager, sql: string, parameters: SqlParameters): Promise<SqlResult> {
-  if (!queryRunner) throw new TypeError('The manager has no query runner');
-  return runQuery(queryRunner, sql, parameters.values);
 }

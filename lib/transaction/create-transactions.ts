@@ -4,14 +4,17 @@ import { systemClock, type Clock } from '../client/clock.js';
 import type { Producer } from '../client/producer.js';
 import { LeaseJob } from '../database/lease-job.js';
 import { MessageIdGenerator } from '../database/message-id.js';
-import { sqlDialect } from '../database/sql-dialect.js';
+import { sqlDialect, type SqlDialect } from '../database/sql-dialect.js';
 import { sqlJobLease } from '../database/sql-job-lease.js';
+import type { MessageHeaders } from '../message/message.js';
 import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { LogChecker } from './log-checker.js';
+import { MysqlTransactionLog } from './mysql-transaction-log.js';
 import { PostgresTransactionLog } from './postgres-transaction-log.js';
+import { SqliteTransactionLog } from './sqlite-transaction-log.js';
 import { LOG_CHECKER, TransactionCheckers } from './transaction-checkers.js';
 import type { TransactionLog } from './transaction-log.js';
 import { resolveTransactionOptions, type TransactionOptions } from './transaction-options.js';
@@ -27,6 +30,8 @@ export interface TransactionsDeps {
   readonly serializer?: MessageSerializer;
   /** Largest body, bytes; equal to the producer's. @default 4194304 */
   readonly maxMessageSize?: number;
+  /** Headers to add to every message, such as the trace context of the caller. Headers given in the call win. */
+  readonly contextHeaders?: () => MessageHeaders;
   /** For `whenBrokerAway: 'outbox'`. */
   readonly outbox?: Outbox;
   readonly options?: TransactionOptions;
@@ -48,7 +53,7 @@ export function createTransactions(deps: TransactionsDeps): Transactions {
       "transactions.whenBrokerAway is 'outbox', but the outbox is switched off. Set the option outbox, or 'throw'.",
     );
   }
-  const log = deps.log ?? transactionLog(dataSource, options.tablePrefix);
+  const log = deps.log ?? new LOGS[sqlDialect(dataSource)](dataSource, options.tablePrefix);
   const checkers = new TransactionCheckers(producer.group, events);
   const logChecker = new LogChecker(log, options, clock);
   checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
@@ -61,7 +66,12 @@ export function createTransactions(deps: TransactionsDeps): Transactions {
     events,
     options,
     outbox,
-    defaults: { serializer, maxMessageSize: deps.maxMessageSize, nextMessageId: () => ids.next() },
+    defaults: {
+      serializer,
+      maxMessageSize: deps.maxMessageSize,
+      nextMessageId: () => ids.next(),
+      contextHeaders: deps.contextHeaders,
+    },
   });
   const sweeper = new LeaseJob({
     name: 'transaction-log-sweep',
@@ -78,11 +88,8 @@ export function createTransactions(deps: TransactionsDeps): Transactions {
   return new Transactions(dataSource, runner, checkers, sweeper, options);
 }
 
-function transactionLog(dataSource: DataSource, prefix: string): TransactionLog {
-  const dialect = sqlDialect(dataSource);
-  if (dialect === 'postgres') return new PostgresTransactionLog(dataSource, prefix);
-  throw new RocketMQError(
-    'INVALID_CONFIGURATION',
-    `Transactional messages have no SQL for ${dialect} yet. Use postgres.`,
-  );
-}
+const LOGS: Readonly<Record<SqlDialect, new (dataSource: DataSource, prefix: string) => TransactionLog>> = {
+  postgres: PostgresTransactionLog,
+  mysql: MysqlTransactionLog,
+  sqlite: SqliteTransactionLog,
+};

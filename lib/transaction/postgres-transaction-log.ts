@@ -1,6 +1,7 @@
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
+import { pooled, within } from '../database/pooled.js';
 import { sqlErrorKind } from '../database/sql-error.js';
-import { runQuery } from '../database/sql-session.js';
+import type { SqlExecutor } from '../database/sql-session.js';
 import { OUTCOME_CODES, outcomeOf } from './outcome-codes.js';
 import type { LocalOutcome, LogAnswer, TransactionLog } from './transaction-log.js';
 
@@ -16,26 +17,25 @@ export class PostgresTransactionLog implements TransactionLog {
   }
 
   async begin(tx: EntityManager, id: string, outcome: 'committed' | 'outboxed'): Promise<void> {
-    await runQuery(runnerOf(tx), `INSERT INTO ${this.table} (id, outcome) VALUES ($1, $2)`, [
+    await within(tx).query(`INSERT INTO ${this.table} (id, outcome) VALUES ($1, $2)`, [
       id,
       OUTCOME_CODES[outcome],
     ]);
   }
 
   async has(tx: EntityManager, id: string): Promise<boolean> {
-    const { rows } = await runQuery(runnerOf(tx), `SELECT 1 FROM ${this.table} WHERE id = $1`, [id]);
+    const { rows } = await within(tx).query(`SELECT 1 FROM ${this.table} WHERE id = $1`, [id]);
     return rows.length === 1;
   }
 
   async look(id: string): Promise<Exclude<LogAnswer, 'running'>> {
-    return this.pooled(async (queryRunner) => (await this.read(queryRunner, id)) ?? 'absent');
+    return pooled(this.dataSource, async (connection) => (await this.read(connection, id)) ?? 'absent');
   }
 
   async decide(id: string, waitMs: number): Promise<Exclude<LogAnswer, 'absent'>> {
-    return this.pooled(async (queryRunner) => {
+    return pooled(this.dataSource, async (connection) => {
       try {
-        const { rows } = await runQuery(
-          queryRunner,
+        const { rows } = await connection.query(
           `WITH setting AS MATERIALIZED (SELECT set_config('lock_timeout', $2, true))
            INSERT INTO ${this.table} (id, outcome) SELECT $1::uuid, 'R' FROM setting
            ON CONFLICT DO NOTHING RETURNING id`,
@@ -47,14 +47,13 @@ export class PostgresTransactionLog implements TransactionLog {
         throw error;
       }
       // A row that was there is not changed any more.
-      return (await this.read(queryRunner, id)) ?? 'running';
+      return (await this.read(connection, id)) ?? 'running';
     });
   }
 
   async sweep(retentionMs: number, limit: number): Promise<number> {
-    return this.pooled(async (queryRunner) => {
-      const { affected } = await runQuery(
-        queryRunner,
+    return pooled(this.dataSource, async (connection) => {
+      const { affected } = await connection.query(
         `DELETE FROM ${this.table} WHERE id IN (
            SELECT id FROM ${this.table} WHERE created_at < clock_timestamp() - $1 * interval '1 millisecond'
            ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED)`,
@@ -64,22 +63,8 @@ export class PostgresTransactionLog implements TransactionLog {
     });
   }
 
-  private async read(queryRunner: QueryRunner, id: string): Promise<LocalOutcome | undefined> {
-    const { rows } = await runQuery(queryRunner, `SELECT outcome FROM ${this.table} WHERE id = $1`, [id]);
+  private async read(connection: SqlExecutor, id: string): Promise<LocalOutcome | undefined> {
+    const { rows } = await connection.query(`SELECT outcome FROM ${this.table} WHERE id = $1`, [id]);
     return outcomeOf(rows[0]?.['outcome']);
   }
-
-  private async pooled<T>(work: (queryRunner: QueryRunner) => Promise<T>): Promise<T> {
-    const queryRunner = this.dataSource.createQueryRunner('master');
-    try {
-      return await work(queryRunner);
-    } finally {
-      await queryRunner.release();
-    }
-  }
-}
-
-function runnerOf({ queryRunner }: EntityManager): QueryRunner {
-  if (!queryRunner) throw new TypeError('The manager has no query runner');
-  return queryRunner;
 }

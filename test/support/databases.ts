@@ -31,7 +31,7 @@ export function mariadbUrl(): string | undefined {
 
 /** Databases the behaviour suites run on: PostgreSQL and SQLite always, MariaDB where the run provides it. */
 export function databaseNames(): DatabaseName[] {
-  return ['postgres', ...(mariadbUrl() === undefined ? [] : (['mariadb'] as const))];
+  return ['postgres', 'sqlite', ...(mariadbUrl() === undefined ? [] : (['mariadb'] as const))];
 }
 
 export function createDatabase(name: DatabaseName, settings: MigrationSettings = {}): Promise<TestDatabase> {

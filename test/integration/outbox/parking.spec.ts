@@ -163,6 +163,7 @@ describe.each(databaseNames())('parked messages on %s', (name) => {
     await write(instance, ['bad', '2', '3'], 'k');
     await waitFor(() => instance.producer.stored.length === 2);
     expect(instance.producer.bodies).toEqual(['"2"', '"3"']);
+    await waitFor(async () => (await counts()).dead === 1);
     expect(await counts()).toEqual({ retrying: 0, dead: 1 });
     broken.is = false;
     await instance.parked.replay({ topic: 'orders' });
