@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { waitFor } from '../support/wait-for.js';
 import type { EngineUnderTest } from './engine-under-test.js';
 import { message, useStage } from './stage.js';
 
@@ -11,6 +12,9 @@ export function describeStartPosition(engine: EngineUnderTest): void {
       const topic = await stage().topic();
       const producer = await stage().producer();
       await producer.send(message(topic, 'before'));
+      const { admin } = await stage().client();
+      // Brokers put a message into its queue a moment after they acknowledged it.
+      await waitFor(async () => [...(await admin.offsets(topic)).values()].some(({ max }) => max === 1));
       const reception = await stage().consume(topic);
       await producer.send(message(topic, 'after'));
       await reception.received(1);
