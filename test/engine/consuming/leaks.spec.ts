@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock, type Clock, type ClockTimer } from '../../../lib/client/clock.js';
 import { RETRY, type PushConsumer, type PushConsumerOptions } from '../../../lib/client/push-consumer.js';
+import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { useScenario } from './scenario.js';
@@ -70,6 +71,25 @@ describe('closing', () => {
     client.createPullConsumer({ group: uniqueName('never') });
     await client.close();
     expect(clock.pending).toBe(0);
+  });
+
+  it('of a consumer that was refused leaves the one of the same group alone', async () => {
+    await scenario().createTopic(1);
+    const { client, bodies, consumer } = await scenario().consume();
+    const same = { group: scenario().group, subscriptions: [{ topic: scenario().topic }] };
+    const push = client.createPushConsumer({ ...same, handler: async () => RETRY });
+    await expect(push.start()).rejects.toMatchObject({ code: 'INVALID_CONFIGURATION' });
+    await push.close();
+    const pull = client.createPullConsumer({ group: scenario().group });
+    await expect(pull.start()).rejects.toMatchObject({ code: 'INVALID_CONFIGURATION' });
+    await pull.close();
+    const { body } = await scenario().request(RequestCode.GET_CONSUMER_LIST_BY_GROUP, {
+      consumerGroup: scenario().group,
+    });
+    expect(body.toString()).toContain(client.clientId);
+    await scenario().send('still here');
+    await waitFor(() => bodies().length === 1);
+    expect(consumer.assignment()).toContain(`${scenario().topic}@broker-a:0`);
   });
 
   it('can begin while the start is under way', async () => {

@@ -1,6 +1,7 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { pause, type Clock, type ClockTimer } from '../../clock.js';
 import type { ConsumeResult, MessageHandler } from '../../push-consumer.js';
+import { broadcastingLoss } from './broadcasting-loss.js';
 import type { ConsumeMessageService, ConsumeServiceOptions } from './consume-message-service.js';
 import { ConsumeTimeout } from './consume-timeout.js';
 import type { ConsumerReports } from './consumer-reports.js';
@@ -136,25 +137,13 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
     result: Exclude<ConsumeResult, { action: 'ack' }>,
   ): void {
     if (this.#options.broadcasting) {
-      this.#dropRefused(processQueue, held);
+      this.#reports.error('broadcasting', broadcastingLoss(held.message));
+      this.#finish(processQueue, held);
     } else if (result.action === 'dead-letter') {
       void this.#giveBack(processQueue, held, TO_DEAD_LETTERS, result.reason);
     } else {
       void this.#giveBack(processQueue, held, BY_SCHEDULE, undefined, result.delayMs);
     }
-  }
-
-  /** There is no retry topic for broadcasting: the broker does not know which member failed. */
-  #dropRefused(processQueue: ProcessQueue, held: HeldMessage): void {
-    const { messageId, topic } = held.message;
-    this.#reports.error(
-      'broadcasting',
-      new RocketMQError(
-        'UNSUPPORTED',
-        `Message ${messageId} of "${topic}" was not acknowledged and is lost for this member: broadcasting has no retry. Retry inside the handler.`,
-      ),
-    );
-    this.#finish(processQueue, held);
   }
 
   #expire(call: HandlerCall): void {

@@ -1,6 +1,7 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { pause, type Clock, type ClockTimer } from '../../clock.js';
 import type { ConsumeResult, MessageHandler } from '../../push-consumer.js';
+import { broadcastingLoss } from './broadcasting-loss.js';
 import type { ConsumeMessageService, ConsumeServiceOptions } from './consume-message-service.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import { TO_DEAD_LETTERS } from './delay-level.js';
@@ -130,7 +131,7 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
   #begin(processQueue: ProcessQueue): boolean {
     let turn = this.#turns.get(processQueue);
     if (turn?.busy || turn?.suspended !== undefined || turn?.onRevoked) return false;
-    if (this.#locks && !this.#locks.isHeld(processQueue)) return false;
+    if (!this.#isOurs(processQueue)) return false;
     const held = processQueue.take(this.#options.batchSize, this.#options.accept, true);
     if (held.length === 0) return false;
     if (turn === undefined) {
@@ -142,6 +143,10 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
     return true;
   }
 
+  #isOurs(processQueue: ProcessQueue): boolean {
+    return this.#locks === undefined || this.#locks.isHeld(processQueue);
+  }
+
   #ended(call: HandlerCall, outcome: CallOutcome): void {
     this.#dispatcher.ended();
     void this.#settle(call, outcome);
@@ -150,7 +155,8 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
   /** Never rejects. */
   async #settle({ processQueue, held }: HandlerCall, outcome: CallOutcome): Promise<void> {
     let suspendMs: number | undefined;
-    if (outcome.type !== 'given-up' && !processQueue.dropped) {
+    // Without the lock the queue is about to be dropped, and its messages are another member's affair.
+    if (outcome.type !== 'given-up' && !processQueue.dropped && this.#isOurs(processQueue)) {
       if (outcome.type === 'failed') this.#reports.error('handler', outcome.error);
       const results = resultsOf(outcome, held.length, (error) => this.#reports.error('handler', error));
       suspendMs = await this.#process(processQueue, held, results);
@@ -178,10 +184,10 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
       if (result === undefined) continue;
       if (result.action !== 'ack' && !(await this.#isDead(message, result))) {
         if (processQueue.dropped) return undefined;
-        this.#deliverAgain(processQueue, held.slice(index));
         if (result.action === 'retry') {
           this.#reports.emit({ type: 'retried', message: message.message, delayMs: result.delayMs });
         }
+        this.#deliverAgain(processQueue, held.slice(index));
         return (result.action === 'retry' ? result.delayMs : undefined) ?? this.#options.suspendMs;
       }
       if (processQueue.finish(message)) this.#options.onRoom();
@@ -194,15 +200,16 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
     const { message } = held;
     if (result.action === 'retry' && !this.#sendBack.isLastAttempt(held)) return false;
     const reason = result.action === 'dead-letter' ? result.reason : undefined;
-    // Without a retry topic there are no dead letters either.
-    if (!this.#options.broadcasting) {
-      try {
-        await this.#sendBack.send(held, TO_DEAD_LETTERS, reason);
-        this.#reports.working('giving messages back');
-      } catch (error) {
-        this.#reports.failing('giving messages back', error);
-        return false;
-      }
+    if (this.#options.broadcasting) {
+      this.#reports.error('broadcasting', broadcastingLoss(message));
+      return true;
+    }
+    try {
+      await this.#sendBack.send(held, TO_DEAD_LETTERS, reason);
+      this.#reports.working('giving messages back');
+    } catch (error) {
+      this.#reports.failing('giving messages back', error);
+      return false;
     }
     this.#reports.emit({
       type: 'dead-lettered',

@@ -71,6 +71,8 @@ class RemotingPullConsumer implements PullConsumer {
   #mode: 'subscribe' | 'assign' | undefined;
   #rebalancing = false;
   #nextAutoCommit = 0;
+  /** Whether the group's name at the client is ours: another consumer may have it. */
+  #registered = false;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -267,11 +269,17 @@ class RemotingPullConsumer implements PullConsumer {
   }
 
   async #start(): Promise<void> {
-    this.#instance.registerConsumer(this.#brokerGroup, {
-      consumerData: () => this.#consumerData(),
-      rebalanceNow: () => this.#rebalance.trigger(),
-      offsetsStatus: (topic) => this.#assigned.committable().filter(({ queue }) => queue.topic === topic),
-    });
+    try {
+      this.#instance.registerConsumer(this.#brokerGroup, {
+        consumerData: () => this.#consumerData(),
+        rebalanceNow: () => this.#rebalance.trigger(),
+        offsetsStatus: (topic) => this.#assigned.committable().filter(({ queue }) => queue.topic === topic),
+      });
+    } catch (error) {
+      this.#starting = undefined;
+      throw error;
+    }
+    this.#registered = true;
     await this.#instance.heartbeat();
   }
 
@@ -321,7 +329,7 @@ class RemotingPullConsumer implements PullConsumer {
     await this.#assigned.close();
     await this.#offsets.close();
     await this.#starting?.catch(() => undefined);
-    await this.#instance.unregisterConsumer(this.#brokerGroup);
+    if (this.#registered) await this.#instance.unregisterConsumer(this.#brokerGroup);
     this.#topics.removeAll();
     await stopped;
   }

@@ -59,6 +59,8 @@ class RemotingPushConsumer implements PushConsumer {
   readonly #rebalance: Rebalance;
   readonly #persisting: Periodic;
   readonly #retryTopic: RetryTopicSender;
+  /** Whether the group's name at the client is ours: another consumer may have it. */
+  #registered = false;
   #starting: Promise<void> | undefined;
   #closing: Promise<{ readonly abandoned: number }> | undefined;
 
@@ -234,13 +236,14 @@ class RemotingPushConsumer implements PushConsumer {
       if (this.#options.model === 'clustering') this.#topics.addUnchecked(retryTopicOf(this.#brokerGroup));
       if (this.#closing) throw this.#closed();
       this.#instance.registerConsumer(this.#brokerGroup, this.#member());
+      this.#registered = true;
       await this.#instance.heartbeat();
       if (this.#closing) throw this.#closed();
       this.#rebalance.start();
       this.#persisting.start();
     } catch (error) {
       this.#topics.removeAll();
-      await this.#instance.unregisterConsumer(this.#brokerGroup);
+      await this.#leave();
       this.#starting = undefined;
       throw error;
     }
@@ -298,10 +301,16 @@ class RemotingPushConsumer implements PushConsumer {
     await this.#offsets.close();
     this.#retryTopic.close();
     await starting?.catch(() => undefined);
-    await this.#instance.unregisterConsumer(this.#brokerGroup);
+    await this.#leave();
     this.#topics.removeAll();
     await stopped;
     return { abandoned };
+  }
+
+  async #leave(): Promise<void> {
+    if (!this.#registered) return;
+    this.#registered = false;
+    await this.#instance.unregisterConsumer(this.#brokerGroup);
   }
 
   #announce(topic: string): void {

@@ -120,6 +120,8 @@ export class QueueLocks {
   async #renew(brokerName: string, queues: readonly ProcessQueue[]): Promise<boolean> {
     const context = `renewing locks at ${brokerName}`;
     const until = this.#clock.monotonic() + LOCK_LIVE_MS;
+    // After a pause of the whole process, somebody else may have had the queue in between.
+    const expired = new Set(queues.filter((processQueue) => !this.isHeld(processQueue)));
     try {
       const locked = await this.#requests.lockQueues(
         brokerName,
@@ -132,7 +134,7 @@ export class QueueLocks {
         const ours = keys.has(processQueue.key);
         if (!this.#heldUntil.has(processQueue)) {
           if (ours) released.push(processQueue);
-        } else if (ours) {
+        } else if (ours && !expired.has(processQueue)) {
           this.#heldUntil.set(processQueue, until);
         } else {
           this.#lose(processQueue);

@@ -118,6 +118,21 @@ describe('results that come too late', () => {
   });
 });
 
+describe('a lock that has expired unnoticed', () => {
+  it('makes results not count: neither commit nor dead letter', async () => {
+    let settle: () => void = () => undefined;
+    const { clock, pull, processQueue, lock, sendBack, events } = setUp('orderly', async () => {
+      await new Promise<void>((resolve) => (settle = resolve));
+      return { action: 'dead-letter' };
+    });
+    pull(0, 1);
+    lock.held = false;
+    settle();
+    await clock.settle();
+    expect([processQueue.committableOffset, sendBack.sent, events]).toEqual([0, [], []]);
+  });
+});
+
 describe('messages no broker takes back', () => {
   it('are handled here again after five seconds, as the next attempt', async () => {
     const attempts: number[] = [];

@@ -28,8 +28,21 @@ class LockingBroker {
   };
 }
 
+/** Lets time pass without any timer firing in between, as a suspended process sees it. */
+class SleepingClock extends FakeClock {
+  #slept = 0;
+
+  override monotonic(): number {
+    return super.monotonic() + this.#slept;
+  }
+
+  sleep(ms: number): void {
+    this.#slept += ms;
+  }
+}
+
 async function setUp() {
-  const clock = new FakeClock();
+  const clock = new SleepingClock();
   const broker = new LockingBroker();
   const lost: { queueId: number; at: number }[] = [];
   const locks = new QueueLocks(broker, clock, new ConsumerReports('group', () => undefined), (processQueue) =>
@@ -94,6 +107,15 @@ describe('queue locks', () => {
     broker.away = false;
     await clock.advance(60_000);
     expect([locks.isHeld(held), lost]).toEqual([true, []]);
+  });
+
+  it('that had expired before they were renewed are lost: another member may have had the queue in between', async () => {
+    const { clock, lost, locks, own } = await setUp();
+    const held = await own(0);
+    // The process slept: the timer of the renewal comes much too late.
+    clock.sleep(45_000);
+    await clock.advance(20_000);
+    expect([locks.isHeld(held), lost.map(({ queueId }) => queueId)]).toEqual([false, [0]]);
   });
 
   it('count from when they were asked for, not from the answer', async () => {
