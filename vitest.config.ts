@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const alias = {
+  'nestjs-rocketmq/testing': new URL('./lib/testing/index.ts', import.meta.url).pathname,
   'nestjs-rocketmq/migrations': new URL('./migrations/index.ts', import.meta.url).pathname,
   'nestjs-rocketmq': new URL('./lib/index.ts', import.meta.url).pathname,
 };

@@ -15,9 +15,20 @@ export {
 
 export type { Admin, BrokerInfo, GroupOptions, TopicOptions, TopicType } from './client/admin.js';
 export type { AllocateStrategy } from './client/allocate-strategy.js';
+export { allocateAveragely } from './client/allocation/averagely.js';
+export { allocateAveragelyByCircle } from './client/allocation/averagely-by-circle.js';
+export { allocateByConfig } from './client/allocation/by-config.js';
+export { allocateByMachineRoom } from './client/allocation/by-machine-room.js';
+export { allocateConsistentHash } from './client/allocation/consistent-hash.js';
+export {
+  allocateMachineRoomNearby,
+  type MachineRoomResolver,
+} from './client/allocation/machine-room-nearby.js';
 export { BrokerError } from './client/broker-error.js';
 export type { Capabilities, Capability } from './client/capabilities.js';
 export { createRocketMQClient } from './client/client-factory.js';
+export { selectQueueByHash, selectQueueRandomly } from './client/queue-selectors.js';
+export { PartialBatchError } from './client/partial-batch-error.js';
 export { systemClock, type Clock, type ClockTimer } from './client/clock.js';
 export type {
   HalfMessage,
@@ -39,7 +50,13 @@ export {
   type PushConsumerOptions,
   type StartFrom,
 } from './client/push-consumer.js';
-export type { ClientLog, ClientOptions, ConnectionState, RocketMQClient } from './client/rocketmq-client.js';
+export type {
+  ClientLog,
+  ClientOptions,
+  ConnectionState,
+  MemoryBrokerHandle,
+  RocketMQClient,
+} from './client/rocketmq-client.js';
 export type { MessageQueueSelector, SendOptions, SendReceipt, SendStatus } from './client/send.js';
 export { ALL_MESSAGES, sql92, tags, type MessageFilter, type Subscription } from './client/subscription.js';
 

@@ -65,6 +65,7 @@ export const CONNECTION_KEYS: readonly (keyof ConnectionOptions)[] = [
   'nameServer',
   'endpoints',
   'engine',
+  'memory',
   'instanceName',
   'namespace',
   'connectTimeoutMs',

@@ -64,7 +64,10 @@ export class RocketMQTemplate {
     return this.producer.send(this.message(destination, payload, options), options);
   }
 
-  /** Messages of one ordering key are stored in one queue in the order of the calls. */
+  /**
+   * Messages of one ordering key go to one queue. Await each send of a key before the next: brokers work on several
+   * requests of a connection at once, so sends under way together may be stored in either order.
+   */
   async sendOrdered(
     destination: string | Destination,
     payload: unknown,
