@@ -70,7 +70,7 @@ async function startApplication(
     databaseUrl,
     nameServer: cluster.nameServer,
     ...(cluster.namespace !== undefined && { namespace: cluster.namespace }),
-    paymentWindowMs,
+    paymentWindow: cluster.delayLevel === undefined ? paymentWindowMs : { level: cluster.delayLevel },
     operatorKey: OPERATOR_KEY,
     signal,
   });
@@ -92,9 +92,13 @@ async function demonstrate(shop: Shop, { cluster, databaseUrl }: Surroundings): 
   if (wrong.length > 0) throw new Error(`The books are wrong:\n  ${wrong.join('\n  ')}`);
 }
 
-async function keepServing(url: string): Promise<void> {
+async function keepServing(url: string, { delayLevel }: Cluster): Promise<void> {
+  const window =
+    delayLevel === undefined
+      ? `${SERVE_PAYMENT_WINDOW_MS / 1000} seconds`
+      : `delay level ${delayLevel} of the broker`;
   narrator.print(`
-The shop is open at ${url}. An order is cancelled when it is not paid within ${SERVE_PAYMENT_WINDOW_MS / 1000} seconds.
+The shop is open at ${url}. An order is cancelled when it is not paid within ${window}.
 
   curl -s ${url}/inventory
   curl -s ${url}/orders -H 'content-type: application/json' -d '{"product":"keyboard","quantity":2}'
@@ -130,7 +134,7 @@ try {
     // Customers of flesh and blood get more time to pay.
     await app.stop();
     app = await startApplication(surroundings, SERVE_PAYMENT_WINDOW_MS);
-    await keepServing(app.url);
+    await keepServing(app.url, surroundings.cluster);
   }
   await stopEverything();
   narrator.say('everything is stopped');

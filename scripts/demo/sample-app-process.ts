@@ -11,7 +11,8 @@ export interface SampleAppOptions {
   readonly databaseUrl: string;
   readonly nameServer: string;
   readonly namespace?: string;
-  readonly paymentWindowMs: number;
+  /** How long an order waits for its payment. Brokers before 5.0 need a delay level. */
+  readonly paymentWindow: number | { readonly level: number };
   readonly operatorKey?: string;
   /** Taken when it is free, otherwise another. @default 3000 */
   readonly port?: number;
@@ -44,7 +45,7 @@ export class SampleAppProcess {
         DATABASE_URL: options.databaseUrl,
         ROCKETMQ_NAME_SERVER: options.nameServer,
         ROCKETMQ_NAMESPACE: options.namespace ?? '',
-        PAYMENT_WINDOW_MS: String(options.paymentWindowMs),
+        ...paymentWindow(options.paymentWindow),
         OPERATOR_KEY: options.operatorKey ?? '',
       },
     });
@@ -108,4 +109,10 @@ export class SampleAppProcess {
 async function choosePort(preferred: number): Promise<number> {
   const { ports } = await choosePorts([{ owner: 'sample application', preferred }]);
   return ports[0] ?? preferred;
+}
+
+function paymentWindow(window: number | { readonly level: number }): NodeJS.ProcessEnv {
+  return typeof window === 'number'
+    ? { PAYMENT_WINDOW_MS: String(window), PAYMENT_WINDOW_LEVEL: '' }
+    : { PAYMENT_WINDOW_MS: '', PAYMENT_WINDOW_LEVEL: String(window.level) };
 }

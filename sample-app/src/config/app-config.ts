@@ -6,8 +6,11 @@ export class AppConfig {
   readonly nameServer: string;
   /** Prefix of all topics and groups: several copies of this shop can share one cluster. */
   readonly namespace: string | undefined;
-  /** How long a confirmed order waits for its payment, milliseconds. */
-  readonly paymentWindowMs: number;
+  /**
+   * How long a confirmed order waits for its payment: milliseconds, or one of the 18 delay levels of the broker.
+   * Brokers before 5.0 know the levels only.
+   */
+  readonly paymentWindow: number | { readonly level: number };
   /** What operators send as `x-operator-key`. Without it the operator routes are closed. */
   readonly operatorKey: string | undefined;
 
@@ -23,7 +26,8 @@ export class AppConfig {
     );
     this.nameServer = required(env, 'ROCKETMQ_NAME_SERVER', '127.0.0.1:9876', problems);
     this.namespace = env['ROCKETMQ_NAMESPACE'] || undefined;
-    this.paymentWindowMs = integer(env, 'PAYMENT_WINDOW_MS', 15 * 60_000, 1, problems);
+    const level = integer(env, 'PAYMENT_WINDOW_LEVEL', 0, 1, problems);
+    this.paymentWindow = level > 0 ? { level } : integer(env, 'PAYMENT_WINDOW_MS', 15 * 60_000, 1, problems);
     this.operatorKey = env['OPERATOR_KEY'] || undefined;
     if (problems.length > 0) throw new Error(`The configuration is incomplete:\n- ${problems.join('\n- ')}`);
   }

@@ -40,7 +40,7 @@ export class OrderLifecycle {
     await this.publish(tx, OrderEvent.confirmed, { orderId, amount: order.amount } satisfies OrderConfirmed);
     // The reminder is committed with the step that needs it. No timer of this process is involved: it may die.
     await this.outbox.send(tx, ORDER_DEADLINES, { orderId } satisfies PaymentDeadline, {
-      delay: this.config.paymentWindowMs,
+      delay: this.config.paymentWindow,
       keys: orderId,
     });
   }

@@ -4,7 +4,7 @@ import { ORDERS } from '../../../sample-app/src/contracts/order-events.js';
 import { countOutboxRows } from '../../../scripts/demo/outbox-rows.js';
 import { nameServer } from '../../support/broker.js';
 import { eventually } from './eventually.js';
-import { startSampleApp, type RunningSampleApp } from './sample-app.js';
+import { SHORT_WINDOW, startSampleApp, type RunningSampleApp } from './sample-app.js';
 
 const ORDER_COUNT = 60;
 
@@ -13,7 +13,7 @@ describe('the books of the shop', () => {
   let stranger: RocketMQClient;
 
   beforeAll(async () => {
-    sample = await startSampleApp({ PAYMENT_WINDOW_MS: '2000' });
+    sample = await startSampleApp(SHORT_WINDOW);
     stranger = createRocketMQClient({ nameServer: nameServer(), namespace: sample.namespace });
     await stranger.start();
   });

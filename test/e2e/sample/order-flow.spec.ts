@@ -2,17 +2,14 @@ import { RocketMQTemplate } from 'nestjs-rocketmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PaymentEvent } from '../../../sample-app/src/contracts/payment-events.js';
 import { eventually } from './eventually.js';
-import { startSampleApp, type RunningSampleApp } from './sample-app.js';
+import { LONG_WINDOW, SHORT_WINDOW, startSampleApp, type RunningSampleApp } from './sample-app.js';
 
 describe('an order flows through the shop', () => {
   let patient: RunningSampleApp;
   let hasty: RunningSampleApp;
 
   beforeAll(async () => {
-    [patient, hasty] = await Promise.all([
-      startSampleApp({ PAYMENT_WINDOW_MS: '600000' }),
-      startSampleApp({ PAYMENT_WINDOW_MS: '1000' }),
-    ]);
+    [patient, hasty] = await Promise.all([startSampleApp(LONG_WINDOW), startSampleApp(SHORT_WINDOW)]);
   });
   afterAll(() => Promise.all([patient?.close(), hasty?.close()]));
 

@@ -5,7 +5,7 @@ import { AppModule } from '../../../sample-app/src/app.module.js';
 import { AppConfig } from '../../../sample-app/src/config/app-config.js';
 import { createFreshDatabase } from '../../../scripts/demo/fresh-database.js';
 import { Shop } from '../../../scripts/demo/shop.js';
-import { nameServer } from '../../support/broker.js';
+import { isBroker5, nameServer } from '../../support/broker.js';
 import { databaseUrl } from './database-url.js';
 import { uniqueName } from '../../support/names.js';
 
@@ -19,8 +19,18 @@ export interface RunningSampleApp {
   close(): Promise<void>;
 }
 
+/** A payment window of about a second, on any broker; with levels it is the first one of the test configuration. */
+export const SHORT_WINDOW: NodeJS.ProcessEnv = isBroker5()
+  ? { PAYMENT_WINDOW_MS: '1000' }
+  : { PAYMENT_WINDOW_LEVEL: '1' };
+
+/** A payment window nobody misses; levels of the test configuration end at 6 seconds. */
+export const LONG_WINDOW: NodeJS.ProcessEnv = isBroker5()
+  ? { PAYMENT_WINDOW_MS: '600000' }
+  : { PAYMENT_WINDOW_LEVEL: '18' };
+
 /** The sample application in this process, on a database and a namespace of its own. */
-export async function startSampleApp(settings: NodeJS.ProcessEnv = {}): Promise<RunningSampleApp> {
+export async function startSampleApp(settings: NodeJS.ProcessEnv = LONG_WINDOW): Promise<RunningSampleApp> {
   const database = await createFreshDatabase(databaseUrl());
   const namespace = uniqueName('shop');
   const config = new AppConfig({

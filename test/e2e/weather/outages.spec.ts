@@ -6,7 +6,13 @@ import { buildSampleApp } from '../../../scripts/demo/sample-build.js';
 import { Shop, type HistoryView, type OrderView } from '../../../scripts/demo/shop.js';
 import { startStack, type Stack, type StackPart } from '../../../scripts/stack/stack.js';
 import { databaseUrl } from '../sample/database-url.js';
+import { isBroker5 } from '../../support/broker.js';
 import { eventually } from '../sample/eventually.js';
+
+/** Retries as soon as in other tests; the last level is for payments. */
+const DELAY_LEVELS = `${'1s '.repeat(17)}10m`;
+/** Nobody is to be late here. */
+const PAYMENT_WINDOW = isBroker5() ? 600_000 : { level: 18 };
 
 describe('the shop in bad weather', () => {
   let stack: Stack;
@@ -17,7 +23,7 @@ describe('the shop in bad weather', () => {
 
   beforeAll(async () => {
     [stack, database] = await Promise.all([
-      startStack({ name: 'weather' }),
+      startStack({ name: 'weather', brokerConfig: { messageDelayLevel: DELAY_LEVELS } }),
       createFreshDatabase(databaseUrl()),
       buildSampleApp(),
     ]);
@@ -34,7 +40,7 @@ describe('the shop in bad weather', () => {
       name: 'weather',
       databaseUrl: database.url,
       nameServer: stack.nameServer,
-      paymentWindowMs: 600_000,
+      paymentWindow: PAYMENT_WINDOW,
       operatorKey: 'weather',
     });
     shop = new Shop(app.url, 'weather');

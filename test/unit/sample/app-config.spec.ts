@@ -10,7 +10,7 @@ describe('configuration of the sample application', () => {
       databaseUrl: complete.DATABASE_URL,
       nameServer: complete.ROCKETMQ_NAME_SERVER,
       namespace: undefined,
-      paymentWindowMs: 900_000,
+      paymentWindow: 900_000,
       operatorKey: undefined,
     });
   });
@@ -26,9 +26,14 @@ describe('configuration of the sample application', () => {
     expect(new AppConfig(env)).toMatchObject({
       port: 0,
       namespace: 'blue',
-      paymentWindowMs: 50,
+      paymentWindow: 50,
       operatorKey: 'k',
     });
+  });
+
+  it('waits for payments by delay level, for brokers that know nothing else', () => {
+    const env = { ...complete, PAYMENT_WINDOW_LEVEL: '14', PAYMENT_WINDOW_MS: '50' };
+    expect(new AppConfig(env).paymentWindow).toEqual({ level: 14 });
   });
 
   it('lists everything that is wrong at once', () => {
