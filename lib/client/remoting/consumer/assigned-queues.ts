@@ -1,5 +1,6 @@
 import type { MessageQueue } from '../../../message/message.js';
 import type { Clock } from '../../clock.js';
+import { atMost } from './at-most.js';
 import type { ConsumeMessageService } from './consume-message-service.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { CommittableOffset, OffsetStore } from './offset-store.js';
@@ -197,11 +198,4 @@ export class AssignedQueues {
     this.#options.pulls.stop(processQueue);
     this.#options.service.abandon(processQueue);
   }
-}
-
-async function atMost(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
-  let timer: unknown;
-  const timeUp = new Promise<void>((resolve) => (timer = clock.setTimeout(resolve, ms)));
-  await Promise.race([work, timeUp]);
-  clock.clearTimeout(timer);
 }

@@ -1,6 +1,7 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import { pause, type Clock, type ClockTimer } from '../../clock.js';
+import type { Clock, ClockTimer } from '../../clock.js';
 import type { ConsumeResult, MessageHandler } from '../../push-consumer.js';
+import { atMost } from './at-most.js';
 import { broadcastingLoss } from './broadcasting-loss.js';
 import type { ConsumeMessageService, ConsumeServiceOptions } from './consume-message-service.js';
 import { ConsumeTimeout } from './consume-timeout.js';
@@ -78,22 +79,10 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
     for (const timer of this.#localRetries) this.#clock.clearTimeout(timer);
     this.#localRetries.clear();
     if (!this.#idle) {
-      const timeUp = new AbortController();
-      const idle = new Promise<void>((resolve) => (this.#onIdle = resolve));
-      await Promise.race([idle, pause(this.#clock, timeoutMs, timeUp.signal)]);
-      timeUp.abort();
+      await atMost(this.#clock, timeoutMs, new Promise<void>((resolve) => (this.#onIdle = resolve)));
     }
     this.#timeout.close();
-    const reason = new RocketMQError(
-      'CLOSED',
-      'The consumer closes and waits no longer for this handler; its messages are delivered again. Stop working on them.',
-    );
-    let abandoned = 0;
-    for (const call of this.#calls) {
-      abandoned += call.held.length;
-      this.#calls.giveUp(call, reason);
-    }
-    return abandoned;
+    return this.#calls.giveUpAll();
   }
 
   get #idle(): boolean {

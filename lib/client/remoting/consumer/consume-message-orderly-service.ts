@@ -1,6 +1,7 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import { pause, type Clock, type ClockTimer } from '../../clock.js';
+import type { Clock, ClockTimer } from '../../clock.js';
 import type { ConsumeResult, MessageHandler } from '../../push-consumer.js';
+import { atMost } from './at-most.js';
 import { broadcastingLoss } from './broadcasting-loss.js';
 import type { ConsumeMessageService, ConsumeServiceOptions } from './consume-message-service.js';
 import type { ConsumerReports } from './consumer-reports.js';
@@ -106,21 +107,9 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
     this.#dispatcher.close();
     for (const turn of this.#turns.values()) this.#clock.clearTimeout(turn.suspended);
     if (!this.#idle) {
-      const timeUp = new AbortController();
-      const idle = new Promise<void>((resolve) => (this.#onIdle = resolve));
-      await Promise.race([idle, pause(this.#clock, timeoutMs, timeUp.signal)]);
-      timeUp.abort();
+      await atMost(this.#clock, timeoutMs, new Promise<void>((resolve) => (this.#onIdle = resolve)));
     }
-    const reason = new RocketMQError(
-      'CLOSED',
-      'The consumer closes and waits no longer for this handler; its messages are delivered again. Stop working on them.',
-    );
-    let abandoned = 0;
-    for (const call of this.#calls) {
-      abandoned += call.held.length;
-      this.#calls.giveUp(call, reason);
-    }
-    return abandoned;
+    return this.#calls.giveUpAll();
   }
 
   get #idle(): boolean {

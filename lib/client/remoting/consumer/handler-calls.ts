@@ -63,6 +63,23 @@ export class HandlerCalls {
     }
   }
 
+  /**
+   * The consumer closes.
+   * @returns how many messages the calls had
+   */
+  giveUpAll(): number {
+    const reason = new RocketMQError(
+      'CLOSED',
+      'The consumer closes and waits no longer for this handler; its messages are delivered again. Stop working on them.',
+    );
+    let messages = 0;
+    for (const call of this.#running) {
+      messages += call.held.length;
+      this.giveUp(call, reason);
+    }
+    return messages;
+  }
+
   async #run(call: HandlerCall): Promise<void> {
     let outcome: CallOutcome;
     try {

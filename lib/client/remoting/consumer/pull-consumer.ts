@@ -1,12 +1,11 @@
-import { checkGroup } from '../../../message/message-limits.js';
 import type { MessageQueue, ReceivedMessage } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import { allocateAveragely } from '../../allocation/averagely.js';
 import type { PullConsumer, PullConsumerOptions } from '../../pull-consumer.js';
 import type { Subscription } from '../../subscription.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { ConsumerData } from '../protocol/heartbeat-data.js';
 import { AssignedQueues } from './assigned-queues.js';
+import { atMost } from './at-most.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { ConsumerRequests } from './consumer-requests.js';
 import { FlowControl } from './flow-control.js';
@@ -15,7 +14,7 @@ import { PollService } from './poll-service.js';
 import type { ProcessQueue } from './process-queue.js';
 import { PullMessageService } from './pull-message-service.js';
 import { PullRequests } from './pull-requests.js';
-import { atLeast } from './push-consumer-options.js';
+import { resolvePullOptions } from './pull-consumer-options.js';
 import { queueKey } from './queue-key.js';
 import { QueueChanges } from './queue-changes.js';
 import { Rebalance } from './rebalance.js';
@@ -25,6 +24,8 @@ import { SubscriptionTable } from './subscription-table.js';
 import { TopicSubscriptions } from './topic-subscriptions.js';
 
 const DEFAULT_POLL_TIMEOUT_MS = 5_000;
+/** How long the end waits for what was begun before, milliseconds. */
+const STOP_MS = 1_000;
 /** As the push consumer's defaults; poll decides about the pace, not the flow control. */
 const LONG_POLLING_MS = 15_000;
 const PULL_BATCH_SIZE = 32;
@@ -34,20 +35,7 @@ const REBALANCE_INTERVAL_MS = 20_000;
 
 /** @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT` */
 export function createPullConsumer(instance: ClientInstance, options: PullConsumerOptions): PullConsumer {
-  checkGroup(options.group);
-  const { group, autoCommitIntervalMs = 5_000, pollBatchSize = 10, maxCachedMessages = 1_000 } = options;
-  atLeast(group, 'autoCommitIntervalMs', autoCommitIntervalMs, 0);
-  atLeast(group, 'pollBatchSize', pollBatchSize, 1);
-  atLeast(group, 'maxCachedMessages', maxCachedMessages, 1);
-  return new RemotingPullConsumer(instance, {
-    group,
-    startFrom: options.startFrom ?? 'last',
-    autoCommit: options.autoCommit ?? true,
-    autoCommitIntervalMs,
-    pollBatchSize,
-    maxCachedMessages,
-    allocateStrategy: options.allocateStrategy ?? allocateAveragely(),
-  });
+  return new RemotingPullConsumer(instance, resolvePullOptions(options));
 }
 
 /** (Java: `DefaultLitePullConsumerImpl`.) */
@@ -322,16 +310,15 @@ class RemotingPullConsumer implements PullConsumer {
   }
 
   async #close(): Promise<void> {
-    const stopped = this.#rebalance.stop();
+    const stopped = Promise.all([this.#rebalance.stop(), this.#starting?.catch(() => undefined)]);
     this.#queueChanges.close();
     this.#pulls.stopAll();
     await this.#polls.drain();
     await this.#assigned.close();
     await this.#offsets.close();
-    await this.#starting?.catch(() => undefined);
+    await atMost(this.#instance.clock, STOP_MS, stopped);
     if (this.#registered) await this.#instance.unregisterConsumer(this.#brokerGroup);
     this.#topics.removeAll();
-    await stopped;
   }
 
   #consumerData(): ConsumerData {

@@ -7,11 +7,11 @@ import type { ConsumerMember, QueueOffset } from '../consumer-member.js';
 import { RetryTopicSender } from '../producer/retry-topic-sender.js';
 import type { ConsumerData } from '../protocol/heartbeat-data.js';
 import { AssignedQueues } from './assigned-queues.js';
-import { ConsumeMessageConcurrentlyService } from './consume-message-concurrently-service.js';
-import { ConsumeMessageOrderlyService } from './consume-message-orderly-service.js';
+import { atMost } from './at-most.js';
 import type { ConsumeMessageService } from './consume-message-service.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { ConsumerRequests } from './consumer-requests.js';
+import { createConsumeService } from './create-consume-service.js';
 import { FlowControl } from './flow-control.js';
 import { LocalFileOffsetStore } from './local-file-offset-store.js';
 import type { OffsetStore } from './offset-store.js';
@@ -25,14 +25,16 @@ import { QueueLocks } from './queue-locks.js';
 import { Rebalance } from './rebalance.js';
 import { RemoteBrokerOffsetStore } from './remote-broker-offset-store.js';
 import { retryTopicOf } from './retry-topic.js';
-import { SendBack } from './send-back.js';
 import { consumeFromWhere, startOffset } from './start-offset.js';
 import { SubscriptionTable } from './subscription-table.js';
 import { TopicSubscriptions } from './topic-subscriptions.js';
 import { UndecodableMessages } from './undecodable-messages.js';
+import { untilAborted } from './until-aborted.js';
 
 /** Of {@link PushConsumer.close}. */
 const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
+/** How long the end waits for what was begun before, milliseconds. */
+const STOP_MS = 1_000;
 
 /** @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT` */
 export function createPushConsumer(instance: ClientInstance, options: PushConsumerOptions): PushConsumer {
@@ -97,7 +99,18 @@ class RemotingPushConsumer implements PushConsumer {
       ({ queue }) => this.#pauses.isPaused(namespace.unwrap(queue.topic)),
     );
     this.#retryTopic = new RetryTopicSender(instance);
-    this.#service = this.#createService(requests, broadcasting);
+    this.#service = createConsumeService(options, {
+      instance,
+      brokerGroup: this.#brokerGroup,
+      requests,
+      reports: this.#reports,
+      retryTopic: this.#retryTopic,
+      locks: this.#locks,
+      accept: ({ topic }) => !this.#pauses.isPaused(topic),
+      onRoom: () => {
+        if (this.#flow.holdsBack) this.#flow.roomMade();
+      },
+    });
     const undecodable = new UndecodableMessages(requests, this.#reports, {
       broadcasting,
       orderly,
@@ -200,33 +213,6 @@ class RemotingPushConsumer implements PushConsumer {
     return this.#closing;
   }
 
-  #createService(requests: ConsumerRequests, broadcasting: boolean): ConsumeMessageService {
-    const { clock } = this.#instance;
-    const options = {
-      group: this.group,
-      batchSize: this.#options.batchSize,
-      concurrency: this.#options.concurrency,
-      consumeTimeoutMs: this.#options.consumeTimeoutMs,
-      suspendMs: this.#options.suspendMs,
-      broadcasting,
-      accept: ({ topic }: { topic: string }): boolean => !this.#pauses.isPaused(topic),
-      onRoom: (): void => {
-        if (this.#flow.holdsBack) this.#flow.roomMade();
-      },
-    };
-    const sendBack = new SendBack(
-      this.#instance,
-      this.#brokerGroup,
-      requests,
-      this.#retryTopic,
-      this.#options.maxReconsumeTimes,
-    );
-    const { handler } = this.#options;
-    return this.#options.mode === 'orderly'
-      ? new ConsumeMessageOrderlyService(options, handler, clock, this.#reports, sendBack, this.#locks)
-      : new ConsumeMessageConcurrentlyService(options, handler, clock, this.#reports, sendBack);
-  }
-
   async #start(): Promise<void> {
     try {
       await this.#topics.addFirst(this.#options.subscriptions, (topic, error) =>
@@ -292,18 +278,18 @@ class RemotingPushConsumer implements PushConsumer {
   }
 
   async #close(drainTimeoutMs: number): Promise<{ readonly abandoned: number }> {
-    const starting = this.#starting;
-    const stopped = this.#rebalance.stop();
+    const { clock } = this.#instance;
+    const stopped = Promise.all([this.#rebalance.stop(), this.#starting?.catch(() => undefined)]);
     this.#persisting.close();
     this.#pulls.stopAll();
     const abandoned = await this.#service.drain(drainTimeoutMs);
     await this.#assigned.close();
     await this.#offsets.close();
     this.#retryTopic.close();
-    await starting?.catch(() => undefined);
+    // A broker that does not answer may hold up a round of rebalancing; it ends by itself and changes nothing any more.
+    await atMost(clock, STOP_MS, stopped);
     await this.#leave();
     this.#topics.removeAll();
-    await stopped;
     return { abandoned };
   }
 
@@ -327,21 +313,4 @@ class RemotingPushConsumer implements PushConsumer {
   #closed(): RocketMQError {
     return new RocketMQError('CLOSED', `The consumer of group "${this.group}" is closed. Create a new one.`);
   }
-}
-
-function untilAborted(promise: Promise<void>, signal: AbortSignal | undefined, group: string): Promise<void> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void =>
-      reject(
-        new RocketMQError(
-          'ABORTED',
-          `Group "${group}" did not get its queues before the caller stopped waiting. See its error events for the reason.`,
-          { cause: signal.reason },
-        ),
-      );
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,0 +1,52 @@
+import type { ClientInstance } from '../client-instance.js';
+import type { RetryTopicSender } from '../producer/retry-topic-sender.js';
+import { ConsumeMessageConcurrentlyService } from './consume-message-concurrently-service.js';
+import { ConsumeMessageOrderlyService, type QueueLockView } from './consume-message-orderly-service.js';
+import type { ConsumeMessageService, ConsumeServiceOptions } from './consume-message-service.js';
+import type { ConsumerReports } from './consumer-reports.js';
+import type { ConsumerRequests } from './consumer-requests.js';
+import type { ResolvedPushOptions } from './push-consumer-options.js';
+import { SendBack } from './send-back.js';
+
+export interface ConsumeServiceParts extends Pick<ConsumeServiceOptions, 'accept' | 'onRoom'> {
+  readonly instance: ClientInstance;
+  /** As the broker knows it. */
+  readonly brokerGroup: string;
+  readonly requests: ConsumerRequests;
+  readonly reports: ConsumerReports;
+  readonly retryTopic: RetryTopicSender;
+  /** Of orderly consumers in clustering groups. */
+  readonly locks: QueueLockView | undefined;
+}
+
+/** The way of consumption the options ask for. */
+export function createConsumeService(
+  {
+    group,
+    batchSize,
+    concurrency,
+    consumeTimeoutMs,
+    suspendMs,
+    handler,
+    mode,
+    model,
+    maxReconsumeTimes,
+  }: ResolvedPushOptions,
+  { instance, brokerGroup, requests, reports, retryTopic, locks, accept, onRoom }: ConsumeServiceParts,
+): ConsumeMessageService {
+  const options = {
+    group,
+    batchSize,
+    concurrency,
+    consumeTimeoutMs,
+    suspendMs,
+    broadcasting: model === 'broadcasting',
+    accept,
+    onRoom,
+  };
+  const sendBack = new SendBack(instance, brokerGroup, requests, retryTopic, maxReconsumeTimes);
+  const { clock } = instance;
+  return mode === 'orderly'
+    ? new ConsumeMessageOrderlyService(options, handler, clock, reports, sendBack, locks)
+    : new ConsumeMessageConcurrentlyService(options, handler, clock, reports, sendBack);
+}
