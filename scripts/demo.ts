@@ -105,7 +105,9 @@ The shop is open at ${url}. An order is cancelled when it is not paid within ${w
   curl -s ${url}/orders
   curl -s ${url}/orders/<id>
   curl -s -X POST ${url}/orders/<id>/pay
+  curl -s ${url}/health
   curl -s ${url}/operations/messaging -H 'x-operator-key: ${OPERATOR_KEY}'
+  curl -s ${url}/operations/dead-letters/inventory -H 'x-operator-key: ${OPERATOR_KEY}'
 
 Ctrl-C stops everything.`);
   await new Promise<void>((resolve) => {

@@ -5,7 +5,6 @@ import { AppConfig } from '../config/app-config.js';
 import { Orders1760000000001 } from './migrations/1760000000001-orders.js';
 import { Inventory1760000000002 } from './migrations/1760000000002-inventory.js';
 import { Payment1760000000003 } from './migrations/1760000000003-payment.js';
-import { DeadLetters1760000000004 } from './migrations/1760000000004-dead-letters.js';
 
 /** The library brings migrations for its tables (outbox, inbox, transaction log); they run beside our own. */
 @Module({
@@ -21,7 +20,6 @@ import { DeadLetters1760000000004 } from './migrations/1760000000004-dead-letter
           Orders1760000000001,
           Inventory1760000000002,
           Payment1760000000003,
-          DeadLetters1760000000004,
         ],
         migrationsRun: true,
         // Every listener that handles a message holds a connection for its transaction.

@@ -1,16 +1,12 @@
 import { Module } from '@nestjs/common';
-import { TypeOrmModule } from '@nestjs/typeorm';
-import { DeadLetter } from './dead-letter.entity.js';
-import { DeadLetterKeeper } from './dead-letter.listener.js';
-import { DeadLettersService } from './dead-letters.service.js';
+import { DeadLettersController } from './dead-letters.controller.js';
 import { HealthController } from './health.controller.js';
 import { MessageCounters } from './message-counters.js';
-import { OperationsController } from './operations.controller.js';
+import { OutboxController } from './outbox.controller.js';
 
-/** Owns the table `dead_letters`. */
+/** For the people who run the shop. */
 @Module({
-  imports: [TypeOrmModule.forFeature([DeadLetter])],
-  controllers: [HealthController, OperationsController],
-  providers: [DeadLetterKeeper, DeadLettersService, MessageCounters],
+  controllers: [HealthController, OutboxController, DeadLettersController],
+  providers: [MessageCounters],
 })
 export class OperationsModule {}

@@ -3,16 +3,9 @@ import { RocketMQTemplate } from 'nestjs-rocketmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InventoryEvent } from '../../../sample-app/src/contracts/inventory-events.js';
 import { OrderEvent } from '../../../sample-app/src/contracts/order-events.js';
+import type { DeadLetterView } from '../../../sample-app/src/operations/dead-letters.controller.js';
 import { eventually } from './eventually.js';
 import { startSampleApp, type RunningSampleApp } from './sample-app.js';
-
-interface Letter {
-  readonly group: string;
-  readonly messageId: string;
-  readonly topic: string;
-  readonly tag: string;
-  readonly body: string;
-}
 
 describe('dead letters of the shop', () => {
   let sample: RunningSampleApp;
@@ -24,50 +17,68 @@ describe('dead letters of the shop', () => {
   });
   afterAll(() => sample?.close());
 
-  const letterOf = (messageId: string): Promise<Letter> =>
-    eventually(`a dead letter ${messageId}`, async () => {
-      const letters = await sample.shop.get<Letter[]>('/operations/dead-letters');
-      return letters.find((letter) => letter.messageId === messageId);
-    });
+  async function lettersOf(group: string, messageId: string): Promise<readonly DeadLetterView[]> {
+    const { items } = await sample.shop.get<{ items: readonly DeadLetterView[] }>(
+      `/operations/dead-letters/${group}`,
+    );
+    return items.filter((letter) => letter.messageId === messageId);
+  }
 
-  const redrive = ({ group, messageId }: Letter): Promise<Response> =>
+  const deadLetter = (group: string, messageId: string): Promise<DeadLetterView> =>
+    eventually(`a dead letter ${messageId}`, async () => (await lettersOf(group, messageId))[0]);
+
+  const redrive = (group: string, messageId: string): Promise<Response> =>
     fetch(`${sample.url}/operations/dead-letters/${group}/${messageId}/redrive`, {
       method: 'POST',
       headers: { 'x-operator-key': 'test' },
     });
 
-  it('a message that makes no sense is shown to the operator, with where it came from', async () => {
+  it('a message that makes no sense is shown to the operator, with the reason and where it came from', async () => {
     const nonsense = { orderId: randomUUID(), product: 'keyboard', quantity: -5 };
     const { messageId } = await template.send(OrderEvent.created, nonsense);
-    expect(await letterOf(messageId)).toMatchObject({
-      group: 'inventory',
+    expect(await deadLetter('inventory', messageId)).toMatchObject({
       topic: 'orders',
       tag: 'created',
+      reason: expect.stringContaining('quantity must be a positive number') as string,
       body: JSON.stringify(nonsense),
     });
   });
 
-  it('redriven once its cause is mended, it is handled as if nothing had happened', async () => {
+  it('redriven once its cause is mended, it is handled as if nothing had happened, and only once', async () => {
     const orderId = randomUUID();
     const { messageId } = await template.send(InventoryEvent.reserved, { orderId });
-    const letter = await letterOf(messageId);
-    expect(letter).toMatchObject({ group: 'orders', topic: 'inventory', tag: 'reserved' });
+    expect(await deadLetter('orders', messageId)).toMatchObject({
+      topic: 'inventory',
+      tag: 'reserved',
+      reason: `there is no order ${orderId}`,
+    });
 
     await sample.dataSource.query(`INSERT INTO orders VALUES ($1, 'keyboard', 1, 8900, 'pending', now())`, [
       orderId,
     ]);
-    expect((await redrive(letter)).status).toBe(202);
+    expect((await redrive('orders', messageId)).status).toBe(202);
     await eventually(
       'the order to go on',
       async () => (await sample.shop.find(orderId)).status === 'awaiting-payment',
     );
-    expect((await redrive(letter)).status).toBe(404);
+
+    const { duplicates } = await sample.shop.messaging();
+    expect((await redrive('orders', messageId)).status).toBe(202);
+    await eventually(
+      'the second copy to be recognised',
+      async () => (await sample.shop.messaging()).duplicates > duplicates,
+    );
+    expect((await sample.shop.find(orderId)).history).toHaveLength(1);
   });
 
-  it('redriven in vain, it comes back', async () => {
+  it('redriven in vain, it is a dead letter again', async () => {
     const { messageId } = await template.send(InventoryEvent.reserved, { orderId: randomUUID() });
-    const letter = await letterOf(messageId);
-    expect((await redrive(letter)).status).toBe(202);
-    expect(await letterOf(messageId)).toMatchObject({ group: 'orders', topic: 'inventory' });
+    await deadLetter('orders', messageId);
+    expect((await redrive('orders', messageId)).status).toBe(202);
+    await eventually('a second letter', async () => (await lettersOf('orders', messageId)).length === 2);
+  });
+
+  it('one that does not exist cannot be redriven', async () => {
+    expect((await redrive('orders', 'A'.repeat(32))).status).toBe(404);
   });
 });
