@@ -19,8 +19,8 @@ export default defineConfig({
         test: {
           name: 'engine',
           include: ['test/engine/**/*.spec.ts'],
-          testTimeout: 90_000,
-          hookTimeout: 90_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           pool: 'forks',
           fileParallelism: true,
           maxWorkers: 2,
@@ -31,8 +31,8 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.spec.ts'],
-          testTimeout: 90_000,
-          hookTimeout: 90_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           pool: 'forks',
           maxWorkers: 2,
         },

@@ -52,7 +52,7 @@ export class JavaPeer {
 
   async started(): Promise<void> {
     await waitFor(() => this.lines.some((line) => 'started' in line) || this.exitCode !== null, {
-      timeoutMs: 30_000,
+      timeoutMs: 90_000,
       describe: () => `Java consumer started (${this.errors})`,
     });
     if (this.exitCode !== null) throw new Error(`Java ended with ${this.exitCode}: ${this.errors}`);
@@ -61,7 +61,7 @@ export class JavaPeer {
   /** Resolves when the program has ended by itself. */
   async finished(): Promise<void> {
     await waitFor(() => this.exitCode !== null, {
-      timeoutMs: 60_000,
+      timeoutMs: 90_000,
       describe: () => `Java finished (${this.errors})`,
     });
     if (this.exitCode !== 0) throw new Error(`Java ended with ${this.exitCode}: ${this.errors}`);

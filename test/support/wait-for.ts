@@ -1,5 +1,5 @@
 export interface WaitForOptions {
-  /** Give up after this long, milliseconds. @default 20000 */
+  /** Give up after this long, milliseconds. @default 45000 */
   readonly timeoutMs?: number;
   /** How often to look, milliseconds. @default 20 */
   readonly intervalMs?: number;
@@ -13,7 +13,7 @@ export interface WaitForOptions {
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 20_000, intervalMs = 20, describe = 'the condition' }: WaitForOptions = {},
+  { timeoutMs = 45_000, intervalMs = 20, describe = 'the condition' }: WaitForOptions = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const deadline = performance.now() + timeoutMs;
   let lastError: unknown;

@@ -75,7 +75,7 @@ describe('interop with the Java client', () => {
       ...(isBroker5() ? ['timer'] : []),
     ];
     await waitFor(() => kinds.every((kind) => received.some((message) => kindOf(message) === kind)), {
-      timeoutMs: 60_000,
+      timeoutMs: 90_000,
       describe: () => `all kinds from Java; got ${received.map(kindOf).join(', ')}`,
     });
     await consumer.close();
@@ -144,7 +144,7 @@ describe('interop with the Java client', () => {
     await waitFor(
       () => kinds.every((kind) => consumer.received().some((line) => line['received'] === kind)),
       {
-        timeoutMs: 60_000,
+        timeoutMs: 90_000,
         describe: () =>
           `all kinds in Java; got ${consumer
             .received()
@@ -192,7 +192,7 @@ describe('interop with the Java client', () => {
     const ours = await producer.send({ topic, body: Buffer.from('x'), orderingKey: 'order-7' });
     await producer.close();
     await waitFor(() => peer.sent().some((line) => line['sent'] === 'ordered-0'), {
-      timeoutMs: 30_000,
+      timeoutMs: 90_000,
       describe: () => 'Java sent',
     });
     expect(String(ours.queueId)).toBe(peer.sent().find((line) => line['sent'] === 'ordered-0')!['queueId']);
@@ -222,7 +222,7 @@ describe('interop with the Java client', () => {
       await waitFor(
         () => consumer.assignment().filter((queue) => queue.startsWith(`${topic}@`)).length === 2,
         {
-          timeoutMs: 60_000,
+          timeoutMs: 90_000,
           describe: () => `two of four queues each; has ${consumer.assignment().join(', ')}`,
         },
       );
@@ -239,7 +239,7 @@ describe('interop with the Java client', () => {
       const everything = (): Set<string> =>
         new Set([...handled, ...peer.received().map((line) => line['received']!)]);
       await waitFor(() => sent.every((body) => everything().has(body)), {
-        timeoutMs: 60_000,
+        timeoutMs: 90_000,
         describe: () => `all of ${sent.length}; have ${everything().size}`,
       });
       expect(handled.length).toBeGreaterThan(0);
@@ -282,7 +282,7 @@ describe('interop with the Java client', () => {
     await consumer.close();
     const peer = startJava('consume', nameServer(), topic, group, 'concurrent');
     await waitFor(() => peer.received().some((line) => line['received'] === 'again'), {
-      timeoutMs: 60_000,
+      timeoutMs: 90_000,
       describe: () => 'the retry in Java',
     });
     const line = peer.received().find((entry) => entry['received'] === 'again')!;

@@ -28,7 +28,7 @@ describe('sending to several brokers', () => {
   it('creates topics on every master and spreads messages over all queues', async () => {
     const topic = uniqueName('spread');
     await client.admin.createTopic(topic, { queues: 3 });
-    const producer = client.createProducer({ group: uniqueName('spreading') });
+    const producer = client.createProducer({ group: uniqueName('spreading'), sendTimeoutMs: 20_000 });
     await producer.start();
 
     const receipts = await Promise.all(
