@@ -12,7 +12,7 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: 'unit', include: ['test/unit/**/*.spec.ts'], isolate: false, testTimeout: 20_000 },
+        test: { name: 'unit', include: ['test/unit/**/*.spec.ts'], isolate: false, testTimeout: 60_000 },
       },
       {
         resolve: { alias },
