@@ -125,7 +125,7 @@ export class PullMessageService {
         if (task.stopped) return;
         await this.#receive(processQueue, subscription, offset, result);
         this.#reports.working(context);
-        const fruitless = result.status === 'nothing' && result.nextOffset <= offset;
+        const fruitless = result.status !== 'found' && processQueue.nextOffset === offset;
         if (fruitless && this.#instance.clock.monotonic() - begin < TOO_SOON_MS) {
           await pause(this.#instance.clock, TOO_SOON_MS, signal);
         }
