@@ -38,6 +38,8 @@ describe('the configuration of a broker', () => {
       'timerWheelEnable',
       'timerPrecisionMs',
       'timerFlushIntervalMs',
+      'transactionOpBatchInterval',
+      'transactionOpMsgMaxSize',
       'recallMessageEnable',
       'appendAckAsync',
       'appendCkAsync',
