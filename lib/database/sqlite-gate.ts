@@ -12,8 +12,9 @@ interface NativeSqlite {
 }
 
 interface NativeStatement {
-  all(...parameters: unknown[]): unknown[];
-  run(...parameters: unknown[]): { readonly changes: number };
+  /** A list, since libsql takes a lone null for an object of named parameters. */
+  all(parameters: readonly unknown[]): unknown[];
+  run(parameters: readonly unknown[]): { readonly changes: number };
 }
 
 /** Statements of one synchronous transaction. */
@@ -42,7 +43,10 @@ export class SqliteGate {
 
   /** Runs work that may await, while nobody else here uses the connection. */
   run<T>(work: (queryRunner: QueryRunner) => Promise<T>): Promise<T> {
-    return this.inTurn(() => this.inside.run(true, () => work(this.dataSource.createQueryRunner())));
+    return this.inTurn(async () => {
+      await this.typeormIdle();
+      return this.inside.run(true, () => work(this.dataSource.createQueryRunner()));
+    });
   }
 
   /** Runs statements in one synchronous step between transactions, so that nothing can come in between. */
@@ -52,8 +56,8 @@ export class SqliteGate {
       native.exec('BEGIN IMMEDIATE');
       try {
         const result = work({
-          all: (sql, ...parameters) => this.prepare(native, sql).all(...parameters) as Row[],
-          run: (sql, ...parameters) => this.prepare(native, sql).run(...parameters).changes,
+          all: (sql, ...parameters) => this.prepare(native, sql).all(parameters) as Row[],
+          run: (sql, ...parameters) => this.prepare(native, sql).run(parameters).changes,
         });
         native.exec('COMMIT');
         return result;
@@ -96,10 +100,32 @@ export class SqliteGate {
 
   /** No clock of the library here: the wait is for other code on this event loop, not for time. */
   private async idle(): Promise<void> {
-    while (this.dataSource.createQueryRunner().isTransactionActive || this.native().inTransaction) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
+    while (this.native().inTransaction) await tick();
+  }
+
+  /** A transaction begins for TypeORM a moment before it does for the database. */
+  private async typeormIdle(): Promise<void> {
+    const queryRunner = this.dataSource.createQueryRunner();
+    for (let ticks = 0; queryRunner.isTransactionActive || this.native().inTransaction; ticks += 1) {
+      if (this.native().inTransaction) ticks = 0;
+      if (ticks > STALE_TICKS) {
+        throw new RocketMQError(
+          'DATABASE_FAILED',
+          'TypeORM believes that a transaction is open on this SQLite connection, and the database says that none is. End transactions with the query runner, not with a COMMIT or ROLLBACK of your own.',
+        );
+      }
+      await tick();
     }
   }
+}
+
+/** So many looks, a millisecond or more apart, until the two disagree for good. */
+const STALE_TICKS = 1_000;
+
+function tick(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 1);
+  });
 }
 
 const gates = new WeakMap<DataSource, SqliteGate>();

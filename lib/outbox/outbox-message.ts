@@ -1,5 +1,5 @@
 import { parseDestination, type Destination } from '../message/destination.js';
-import type { Message, MessageHeaders } from '../message/message.js';
+import type { DeliveryTime, Message, MessageHeaders } from '../message/message.js';
 import { checkMessage, DEFAULT_MAX_BODY_BYTES, MAX_PROPERTIES_BYTES } from '../message/message-limits.js';
 import type { MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
@@ -65,44 +65,44 @@ export function toUnplacedRow(
   checkLength('Tag', tag, MAX_COLUMN_LENGTH);
   checkLength('Ordering key', orderingKey, MAX_COLUMN_LENGTH);
   checkLength('Connection', connection, MAX_CONNECTION_LENGTH);
-  if (options.messageId !== undefined && !isMessageId(options.messageId)) {
-    throw invalid(`Message id "${options.messageId}" does not have 32 hex digits. Leave it out to get one.`);
-  }
-  const delayMs = typeof options.delay === 'number' ? options.delay : undefined;
-  const delayLevel = typeof options.delay === 'object' ? options.delay.level : undefined;
-  const deliverAt = options.deliverAt?.getTime();
+  const messageId = messageIdOf(options, defaults);
+  const body = (options.serializer ?? defaults.serializer).serialize(payload);
+  const times = timesOf(options);
   const message: Message = {
     topic,
     tag,
     keys,
     orderingKey,
     headers,
-    body: (options.serializer ?? defaults.serializer).serialize(payload),
-    messageId: (options.messageId ?? defaults.nextMessageId()).toUpperCase(),
-    delivery:
-      delayLevel !== undefined
-        ? { level: delayLevel }
-        : delayMs !== undefined
-          ? { afterMs: delayMs }
-          : deliverAt !== undefined
-            ? { at: deliverAt }
-            : undefined,
+    body,
+    messageId,
+    delivery: deliveryOf(times),
   };
   checkMessage(message, defaults.maxMessageSize ?? DEFAULT_MAX_BODY_BYTES);
   checkProperties(message);
+  return { topic, tag, orderingKey, keys, headers, body, messageId, ...times, connection };
+}
+
+function messageIdOf({ messageId }: OutboxSendOptions, defaults: OutboxMessageDefaults): string {
+  if (messageId === undefined) return defaults.nextMessageId();
+  if (isMessageId(messageId)) return messageId.toUpperCase();
+  throw invalid(`Message id "${messageId}" does not have 32 hex digits. Leave it out to get one.`);
+}
+
+type Times = Pick<UnplacedRow, 'delayLevel' | 'delayMs' | 'deliverAt'>;
+
+function timesOf({ delay, deliverAt }: OutboxSendOptions): Times {
   return {
-    topic,
-    tag,
-    orderingKey,
-    keys,
-    headers,
-    body: message.body,
-    messageId: message.messageId as string,
-    delayLevel,
-    delayMs,
-    deliverAt,
-    connection,
+    delayMs: typeof delay === 'number' ? delay : undefined,
+    delayLevel: typeof delay === 'object' ? delay.level : undefined,
+    deliverAt: deliverAt?.getTime(),
   };
+}
+
+function deliveryOf({ delayLevel, delayMs, deliverAt }: Times): DeliveryTime | undefined {
+  if (delayLevel !== undefined) return { level: delayLevel };
+  if (delayMs !== undefined) return { afterMs: delayMs };
+  return deliverAt === undefined ? undefined : { at: deliverAt };
 }
 
 function checkTimes({ delay, deliverAt }: OutboxSendOptions): void {
