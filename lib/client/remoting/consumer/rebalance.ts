@@ -141,7 +141,9 @@ export class Rebalance {
     if (this.#options.broadcasting) return queues;
     const { group, strategy } = this.#options;
     const { clientId } = this.#instance;
-    const members = [...(await this.#instance.consumerIds(group, topic))].sort();
+    // A broker lists connections: a client that has just connected anew stands there twice until the broker notices
+    // that the old connection is dead, and would leave half of its queues to nobody.
+    const members = [...new Set(await this.#instance.consumerIds(group, topic))].sort();
     if (!members.includes(clientId)) {
       // A broker that has just started knows nobody until the next heartbeats.
       await this.#instance.heartbeat();
