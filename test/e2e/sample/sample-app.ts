@@ -45,7 +45,13 @@ export async function startSampleApp(settings: NodeJS.ProcessEnv = LONG_WINDOW):
     .useValue(config)
     .compile();
   const app = module.createNestApplication({ logger: ['error', 'warn'] });
-  await app.listen(0, '127.0.0.1');
+  try {
+    await app.listen(0, '127.0.0.1');
+  } catch (error) {
+    await app.close();
+    await database.drop();
+    throw error;
+  }
   const url = (await app.getUrl()).replace(/\/$/, '');
   return {
     app,

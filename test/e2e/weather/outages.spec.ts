@@ -22,9 +22,12 @@ describe('the shop in bad weather', () => {
   let shop: Shop;
 
   beforeAll(async () => {
-    [stack, database] = await Promise.all([
-      startStack({ name: 'weather', brokerConfig: { messageDelayLevel: DELAY_LEVELS } }),
-      createFreshDatabase(databaseUrl()),
+    // Each is known as soon as it exists: if another fails, afterAll still stops it.
+    await Promise.all([
+      startStack({ name: 'weather', brokerConfig: { messageDelayLevel: DELAY_LEVELS } }).then(
+        (started) => (stack = started),
+      ),
+      createFreshDatabase(databaseUrl()).then((created) => (database = created)),
       buildSampleApp(),
     ]);
     broker = stack.broker('broker-a');

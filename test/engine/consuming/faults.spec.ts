@@ -36,15 +36,23 @@ describe('consuming in bad weather', () => {
 
   it('goes on after its connection was cut, again and again, and loses nothing', async () => {
     await scenario().createTopic();
-    const { bodies } = await scenario().consume({ client: { nameServer: proxied.nameServer } });
+    const { bodies, consumer, eventsOf } = await scenario().consume({
+      client: { nameServer: proxied.nameServer },
+    });
     const sent: string[] = [];
+    const describe = (): string =>
+      [
+        `${new Set(bodies()).size} of ${sent.length} messages`,
+        consumer.assignment().join(),
+        ...eventsOf('error').map(({ context, error }) => `${context}: ${error.message}`),
+      ].join('\n');
     for (let round = 0; round < 5; round++) {
       sent.push(...(await scenario().sendMany(50, `${round}-`)));
-      await waitFor(() => bodies().length > round * 40);
+      await waitFor(() => bodies().length > round * 40, { describe });
       proxied.broker.cut();
     }
-    await waitFor(() => new Set(bodies()).size === sent.length);
-    await waitFor(async () => (await scenario().lag()) === 0);
+    await waitFor(() => new Set(bodies()).size === sent.length, { describe });
+    await waitFor(async () => (await scenario().lag()) === 0, { describe });
   });
 
   it('goes on after a cut in the middle of a frame', async () => {
