@@ -166,3 +166,8 @@ export {
   type DeadLetterPage,
   type DeadLetterPageRequest,
 } from './dead-letter/dead-letters.js';
+export {
+  CommitOutcomeUnknownError,
+  runInTransaction,
+  type OwnTransactionOptions,
+} from './database/own-transaction.js';
