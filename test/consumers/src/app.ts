@@ -96,6 +96,8 @@ async function main(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   await app.close();
+  // TypeOrmModule would do this; here the DataSource is the application's own.
+  await source.destroy();
   const again = await new DataSource({
     type: 'postgres',
     url: process.env['DATABASE_URL'] as string,
