@@ -2,12 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACK } from '../../../lib/client/push-consumer.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import { startStack, type Stack } from '../../../scripts/stack/stack.js';
+import { isBroker5 } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { gate, useScenario } from './scenario.js';
 
 /** Two masters, the first with a slave, of its own: this test takes them down. */
-describe('consuming from several brokers', () => {
+// A 4.9 broker does not come back on Java 17 after it was killed: recovering its store needs access to JDK internals.
+describe.runIf(isBroker5())('consuming from several brokers', () => {
   let stack: Stack;
   const scenario = useScenario(() => stack.nameServer);
 
