@@ -80,7 +80,7 @@ describe.runIf(isBroker5())('consuming from several brokers', () => {
     const ordered = Array.from({ length: 20 }, (_, index) => `${index}`);
     for (const body of ordered.slice(0, 10)) await scenario().sendTo(queue, body);
     await waitFor(() => bodies().length === 10);
-    await stack.broker('broker-b').kill();
+    await stack.broker('broker-b').stop();
     await stack.broker('broker-b').start();
     for (const body of ordered.slice(10)) {
       await waitFor(
