@@ -68,7 +68,7 @@ export {
 } from './template/rocketmq-template.js';
 export { getRocketMQTemplateToken, InjectRocketMQTemplate } from './template/template.tokens.js';
 
-export type { Duration } from './listener/duration.js';
+export type { Duration } from './message/duration.js';
 export type { FailureAction, FailurePolicies } from './listener/failure-policy.js';
 export {
   Ctx,

@@ -1,6 +1,6 @@
 import type { Capabilities, Capability } from '../client/capabilities.js';
 import type { PushConsumerOptions } from '../client/push-consumer.js';
-import { toMilliseconds } from './duration.js';
+import { toMilliseconds } from '../message/duration.js';
 import type { ListenerDefinition } from './listener-definition.js';
 import { DEFAULT_CONNECTION, DEFAULT_HANDLER_TIMEOUT, DEFAULT_MAX_ATTEMPTS } from './listener-options.js';
 import { filterOf, routeOf, routeProblems, type TopicRoute } from './topic-route.js';

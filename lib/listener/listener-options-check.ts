@@ -1,5 +1,5 @@
 import { checkGroup, checkTag, checkTopic } from '../message/message-limits.js';
-import { toMilliseconds, type Duration } from './duration.js';
+import { toMilliseconds, type Duration } from '../message/duration.js';
 import { FAILURE_ACTIONS, FAILURE_KINDS } from './failure-policy.js';
 import type { HandlerTarget } from './listener-definition.js';
 import { LISTENER_OPTION_KEYS, TUNING_KEYS, type BatchListenerOptions } from './listener-options.js';

@@ -1,7 +1,7 @@
 import type { PushConsumerOptions, StartFrom } from '../client/push-consumer.js';
 import type { MessageFilter } from '../client/subscription.js';
 import type { MessageSerializer } from '../message/message-serializer.js';
-import type { Duration } from './duration.js';
+import type { Duration } from '../message/duration.js';
 import type { FailurePolicies } from './failure-policy.js';
 import type { RocketMQContext } from './rocketmq-context.js';
 

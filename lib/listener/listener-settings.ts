@@ -1,5 +1,5 @@
 import type { MessageSerializer } from '../message/message-serializer.js';
-import { toMilliseconds, type Duration } from './duration.js';
+import { toMilliseconds, type Duration } from '../message/duration.js';
 import type { FailurePolicies } from './failure-policy.js';
 import type { ListenerDefinition } from './listener-definition.js';
 import { DEFAULT_HANDLER_TIMEOUT, type ExhaustedHook, type RetrySchedule } from './listener-options.js';

@@ -1,5 +1,5 @@
 import { IntrinsicException } from '@nestjs/common';
-import { type Duration, toMilliseconds } from './duration.js';
+import { type Duration, toMilliseconds } from '../message/duration.js';
 
 const KIND = Symbol.for('nestjs-rocketmq.retry-later');
 

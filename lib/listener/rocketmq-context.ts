@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { DeliveryContext } from '../client/push-consumer.js';
 import type { ReceivedMessage } from '../message/message.js';
-import type { Duration } from './duration.js';
+import type { Duration } from '../message/duration.js';
 import { RejectMessage } from './reject-message.js';
 import { RetryLater } from './retry-later.js';
 

@@ -9,7 +9,7 @@ import {
   missingCapabilities,
   planConsumers,
 } from '../listener/consumer-plan.js';
-import { toMilliseconds } from '../listener/duration.js';
+import { toMilliseconds } from '../message/duration.js';
 import { HandlerPipelineFactory } from '../listener/handler-pipeline.js';
 import type { ListenerContainer } from '../listener/listener-container.js';
 import { createListenerContainer } from '../listener/listener-container.factory.js';

@@ -1,4 +1,4 @@
-import { toMilliseconds, type Duration } from '../listener/duration.js';
+import { toMilliseconds, type Duration } from '../message/duration.js';
 import { failureProblems } from '../listener/listener-options-check.js';
 import { CONNECTION_KEYS, MODULE_KEYS, type RocketMQModuleOptions } from './rocketmq-module-options.js';
 

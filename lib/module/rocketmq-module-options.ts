@@ -1,7 +1,7 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { ProducerOptions } from '../client/producer.js';
 import type { ClientOptions } from '../client/rocketmq-client.js';
-import type { Duration } from '../listener/duration.js';
+import type { Duration } from '../message/duration.js';
 import type { FailurePolicies } from '../listener/failure-policy.js';
 import type { EnhancerSwitches } from '../listener/handler-pipeline.js';
 import type { ListenerOverrides } from '../listener/listener-options.js';

@@ -5,7 +5,7 @@ import type { MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { Producer } from '../client/producer.js';
 import type { SendOptions as ProducerSendOptions, SendReceipt } from '../client/send.js';
-import { type Duration, toMilliseconds } from '../listener/duration.js';
+import { type Duration, toMilliseconds } from '../message/duration.js';
 import type {
   TransactionResult,
   TransactionRunner,

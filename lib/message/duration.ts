@@ -1,4 +1,4 @@
-import { RocketMQError } from '../message/rocketmq-error.js';
+import { RocketMQError } from './rocketmq-error.js';
 
 /** Milliseconds, or a number with a unit: `'500ms'`, `'10s'`, `'15m'`, `'2h'`, `'1d'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
