@@ -13,7 +13,14 @@ export {
   type RocketMQErrorOptions,
 } from './message/rocketmq-error.js';
 
-export type { Admin, BrokerInfo, GroupOptions, TopicOptions, TopicType } from './client/admin.js';
+export type {
+  Admin,
+  BrokerInfo,
+  GroupOptions,
+  TopicDescription,
+  TopicOptions,
+  TopicType,
+} from './client/admin.js';
 export type { AllocateStrategy } from './client/allocate-strategy.js';
 export { allocateAveragely } from './client/allocation/averagely.js';
 export { allocateAveragelyByCircle } from './client/allocation/averagely-by-circle.js';
@@ -148,6 +155,7 @@ export type { TransactionResult, TransactionSendOptions } from './transaction/tr
 export {
   OutboxMetrics,
   type LaneMetrics,
+  type LocalOutboxMetrics,
   type OutboxHealth,
   type OutboxSnapshot,
 } from './outbox/outbox-metrics.js';

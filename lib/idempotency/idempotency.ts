@@ -80,14 +80,19 @@ export class Idempotency {
 
   /** What an operator should know at boot, as sentences; usually nothing. */
   async warnings(): Promise<readonly string[]> {
-    const { store, options } = this.deps;
+    const { options } = this.deps;
     const expected = ((options.expectedPerSecond ?? 0) * options.retentionMs) / 1_000;
-    const rows = Math.max(expected, (await store.approximateRows()) ?? 0);
+    const rows = Math.max(expected, (await this.approximateRows()) ?? 0);
     if (rows <= MANY_ROWS) return [];
     const gigabytes = Math.round((rows * ROW_BYTES) / 1e9);
     return [
       `The inbox will hold about ${Math.round(rows / 1e6)} million rows (${gigabytes} GB) at a retention of ${Math.round(options.retentionMs / 3_600_000)} h. Shorten idempotency.retentionMs to what redeliveries need, or partition the table.`,
     ];
+  }
+
+  /** Messages remembered, as the database's statistics have it; undefined where it keeps none. */
+  approximateRows(): Promise<number | undefined> {
+    return this.deps.store.approximateRows();
   }
 
   /** Begins to remove what is older than the retention. */

@@ -60,9 +60,9 @@ export function logEvents(events: RocketMQEvents, target: EventLogTarget): () =>
 
 function logDatabase(events: RocketMQEvents, target: EventLogTarget): (() => void)[] {
   return [
-    events.on('outbox.backoff', ({ lane, delayMs, error }) =>
+    events.on('outbox.backoff', ({ connection = 'default', topic, delayMs, error }) =>
       target.warn(
-        `outbox waits for the broker lane=${lane} next=${Math.round(delayMs)}ms error=${quote(error)}; rows are safe in the database, check the broker`,
+        `outbox waits for the broker topic=${topic} connection=${connection} next=${Math.round(delayMs)}ms error=${quote(error)}; rows are safe in the database, check the broker`,
       ),
     ),
     events.on('outbox.parked', ({ topic, messageId, attempts, dueAt, error }) => {
@@ -71,6 +71,12 @@ function logDatabase(events: RocketMQEvents, target: EventLogTarget): (() => voi
         target.error(`outbox message is dead ${line}; correct the cause, then replay or discard it`);
       } else target.warn(`outbox message put aside until ${dueAt.toISOString()} ${line}; no action yet`);
     }),
+    events.on('outbox.replayed', ({ count }) =>
+      target.log(`outbox messages made due again by an operator count=${count}`),
+    ),
+    events.on('outbox.discarded', ({ count }) =>
+      target.warn(`outbox messages deleted by an operator count=${count}`),
+    ),
     events.on('outbox.error', ({ phase, error }) =>
       target.error(`outbox cannot ${phase} error=${quote(error)}; trying again, check the database`),
     ),

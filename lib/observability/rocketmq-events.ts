@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { ConnectionState } from '../client/rocketmq-client.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import type { RocketMQInstrumentation } from './instrumentation.js';
 
 /** What a listener event is about. */
 export interface MessageEvent {
@@ -10,6 +12,11 @@ export interface MessageEvent {
   readonly tag: string | undefined;
   readonly messageId: string;
   readonly attempt: number;
+}
+
+/** How long guards, pipes, interceptors and handler took; 0 when the message did not get that far. */
+export interface HandlerTime {
+  readonly durationMs: number;
 }
 
 /** Every event this library emits. Logs, metrics and health hang on these and on nothing else. */
@@ -24,15 +31,16 @@ export interface RocketMQEventMap {
     readonly error?: Error;
   };
   'message.received': MessageEvent & { readonly lagMs: number };
-  'message.handled': MessageEvent & { readonly durationMs: number };
+  'message.handled': MessageEvent & HandlerTime;
   /** It will come again. */
-  'message.retried': MessageEvent & { readonly error: unknown; readonly delayMs: number | undefined };
+  'message.retried': MessageEvent &
+    HandlerTime & { readonly error: unknown; readonly delayMs: number | undefined };
   /** Sent to the dead-letter topic on purpose, with the reason as a property. */
-  'message.rejected': MessageEvent & { readonly reason: string; readonly error?: unknown };
+  'message.rejected': MessageEvent & HandlerTime & { readonly reason: string; readonly error?: unknown };
   /** Acknowledged without effect, because a failure policy says `ack`, or because broadcasting delivers nothing again. */
-  'message.dropped': MessageEvent & { readonly reason: string; readonly error?: unknown };
+  'message.dropped': MessageEvent & HandlerTime & { readonly reason: string; readonly error?: unknown };
   /** The last attempt failed; the broker moves it to the dead-letter topic. */
-  'message.exhausted': MessageEvent & { readonly error: unknown };
+  'message.exhausted': MessageEvent & HandlerTime & { readonly error: unknown };
   /** Acknowledged without running the handler, because its effect exists already. */
   'message.duplicate': MessageEvent;
   /** The handler ran longer than its time. */
@@ -43,7 +51,14 @@ export interface RocketMQEventMap {
     readonly messageId: string;
     readonly durationMs: number;
   };
-  'message.send-failed': { readonly connection: string; readonly topic: string; readonly error: unknown };
+  'message.send-failed': {
+    readonly connection: string;
+    readonly topic: string;
+    /** Messages of the call. */
+    readonly count: number;
+    readonly durationMs: number;
+    readonly error: unknown;
+  };
   'drain.start': { readonly connection: string };
   'drain.end': { readonly connection: string; readonly abandoned: number; readonly durationMs: number };
   'outbox.lanes': {
@@ -51,20 +66,28 @@ export interface RocketMQEventMap {
     readonly gained: readonly number[];
     readonly lost: readonly number[];
   };
+  /** The broker stored one request of the relay: a message or a batch. */
   'outbox.dispatched': {
-    readonly lane: number;
+    /** Undefined: the default connection. */
+    readonly connection: string | undefined;
+    readonly topic: string;
+    /** Messages in the request. */
     readonly count: number;
     readonly sendMs: number;
-    readonly oldestAgeMs: number;
+    /** Of each message, the time from writing its row to now. */
+    readonly agesMs: readonly number[];
   };
-  'outbox.settled': {
-    readonly lane: number;
-    readonly count: number;
-    readonly settleMs: number;
-    readonly stale: number;
+  /** One statement removed acknowledged rows. Those that were gone already (`stale`) had been sent by somebody else too. */
+  'outbox.settled': { readonly count: number; readonly settleMs: number; readonly stale: number };
+  /** The broker is away; rows of this topic wait. */
+  'outbox.backoff': {
+    readonly connection: string | undefined;
+    readonly topic: string;
+    /** In the request that failed. */
+    readonly rows: number;
+    readonly delayMs: number;
+    readonly error: unknown;
   };
-  /** The broker is away; the lane waits. */
-  'outbox.backoff': { readonly lane: number; readonly delayMs: number; readonly error: unknown };
   /** A row that cannot be sent was put aside until `dueAt`, or for an operator when that is undefined (dead). */
   'outbox.parked': {
     readonly lane: number;
@@ -74,6 +97,10 @@ export interface RocketMQEventMap {
     readonly dueAt: Date | undefined;
     readonly error: unknown;
   };
+  /** An operator made parked messages due again. */
+  'outbox.replayed': { readonly count: number };
+  /** An operator deleted parked messages. */
+  'outbox.discarded': { readonly count: number };
   'outbox.error': {
     readonly phase: 'acquire' | 'renew' | 'fetch' | 'settle' | 'park' | 'sweep' | 'release';
     readonly error: unknown;
@@ -82,11 +109,21 @@ export interface RocketMQEventMap {
   'inbox.error': { readonly phase: 'sweep' | 'lease'; readonly error: unknown };
   /** What is left undone is repaired by the broker's check, or by the next sweep. */
   'transaction.error': { readonly phase: 'commit' | 'rollback' | 'sweep'; readonly error: unknown };
+  /** The local transaction of a transactional message ended. `unknown`: the connection was lost during COMMIT. */
+  'transaction.ended': {
+    readonly group: string;
+    readonly topic: string;
+    readonly messageId: string;
+    readonly outcome: 'committed' | 'rolled-back' | 'unknown';
+    readonly via: 'half-message' | 'outbox';
+    readonly durationMs: number;
+  };
   'transaction.checked': {
     readonly group: string;
     readonly topic: string;
     readonly messageId: string;
     readonly resolution: 'commit' | 'rollback' | 'unknown';
+    readonly durationMs: number;
     readonly error?: unknown;
   };
 }
@@ -96,6 +133,7 @@ export type RocketMQEventName = keyof RocketMQEventMap;
 /** The typed event stream of one RocketMQModule. A listener that throws is reported and never disturbs messaging. */
 export class RocketMQEvents {
   private readonly emitter = new EventEmitter().setMaxListeners(0);
+  private instrument: RocketMQInstrumentation | undefined;
 
   /** @param onListenerError hears of listeners that threw */
   constructor(
@@ -119,6 +157,28 @@ export class RocketMQEvents {
 
   emit<N extends RocketMQEventName>(name: N, event: RocketMQEventMap[N]): void {
     this.emitter.emit(name, event);
+  }
+
+  /** What stands around sends and handlers, if anything does. */
+  get instrumentation(): RocketMQInstrumentation | undefined {
+    return this.instrument;
+  }
+
+  /**
+   * Puts an instrumentation around every send and every handler from now on. Returns the function that takes it away.
+   * @throws RocketMQError `INVALID_CONFIGURATION` when there is one already
+   */
+  instrumentWith(instrumentation: RocketMQInstrumentation): () => void {
+    if (this.instrument !== undefined) {
+      throw new RocketMQError(
+        'INVALID_CONFIGURATION',
+        'Messaging is instrumented already. Import RocketMQTracingModule once, or take the other instrumentation away first.',
+      );
+    }
+    this.instrument = instrumentation;
+    return () => {
+      if (this.instrument === instrumentation) this.instrument = undefined;
+    };
   }
 
   /** Whether anybody listens; hot paths skip building events nobody wants. */

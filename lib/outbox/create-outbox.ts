@@ -87,7 +87,7 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
   return {
     outbox,
     relay,
-    parked: new ParkedMessages(dataSource, options.tablePrefix, options.behindDead),
+    parked: new ParkedMessages(dataSource, options.tablePrefix, options.behindDead, events),
     metrics: new OutboxMetrics(dataSource, relay, options),
     check: () => checkOutbox(dataSource, store, options),
   };

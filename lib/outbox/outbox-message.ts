@@ -1,3 +1,4 @@
+import { toMilliseconds, type Duration } from '../message/duration.js';
 import { parseDestination, type Destination } from '../message/destination.js';
 import type { DeliveryTime, Message, MessageHeaders } from '../message/message.js';
 import { checkMessage, DEFAULT_MAX_BODY_BYTES, MAX_PROPERTIES_BYTES } from '../message/message-limits.js';
@@ -10,8 +11,8 @@ import type { NewOutboxRow } from './outbox-row.js';
 export interface OutboxSendOptions {
   /** Messages of one ordering key are sent in the order their transactions wrote them. At most 255 characters. */
   readonly orderingKey?: string;
-  /** Milliseconds from now (timer message, brokers from 5.0), or one of the broker's delay levels. */
-  readonly delay?: number | { readonly level: number };
+  /** From now: `30_000`, `'30s'` (timer message, brokers from 5.0), or one of the broker's delay levels. */
+  readonly delay?: Duration | { readonly level: number };
   /** When consumers may see it (timer message, brokers from 5.0). */
   readonly deliverAt?: Date;
   /** Business keys the broker indexes. */
@@ -93,7 +94,7 @@ type Times = Pick<UnplacedRow, 'delayLevel' | 'delayMs' | 'deliverAt'>;
 
 function timesOf({ delay, deliverAt }: OutboxSendOptions): Times {
   return {
-    delayMs: typeof delay === 'number' ? delay : undefined,
+    delayMs: delay === undefined || typeof delay === 'object' ? undefined : toMilliseconds(delay),
     delayLevel: typeof delay === 'object' ? delay.level : undefined,
     deliverAt: deliverAt?.getTime(),
   };

@@ -40,14 +40,19 @@ export interface OutboxSnapshot {
   readonly unowned: number;
   /** All rows of the table as the database's statistics have it; undefined where it keeps none. */
   readonly approximateRows: number | undefined;
-  /** Of this instance. */
-  readonly local: {
-    readonly instance: string;
-    readonly lanes: readonly number[];
-    readonly rows: number;
-    readonly bytes: number;
-    readonly inFlight: number;
-  };
+  readonly local: LocalOutboxMetrics;
+}
+
+/** Of one instance. */
+export interface LocalOutboxMetrics {
+  readonly instance: string;
+  /** Lanes it holds. */
+  readonly lanes: readonly number[];
+  /** Rows in memory, and bytes of their bodies. */
+  readonly rows: number;
+  readonly bytes: number;
+  /** Sends under way. */
+  readonly inFlight: number;
 }
 
 export interface OutboxHealth {
@@ -76,6 +81,11 @@ export class OutboxMetrics {
     this.dialect = sqlDialect(dataSource);
   }
 
+  /** What this instance does at the moment; asks nobody. */
+  get local(): LocalOutboxMetrics {
+    return { instance: this.relay.instance, lanes: this.relay.ownedLanes, ...this.relay.load };
+  }
+
   async snapshot(): Promise<OutboxSnapshot> {
     const { tablePrefix } = this.options;
     const { now, epochMs } = SQL_WORDS[this.dialect];
@@ -101,7 +111,7 @@ export class OutboxMetrics {
       dead: sum(({ dead }) => dead),
       unowned: lanes.filter(({ unownedMs }) => unownedMs > 0).length,
       approximateRows: await this.approximateRows(),
-      local: { instance: this.relay.instance, lanes: this.relay.ownedLanes, ...this.relay.load },
+      local: this.local,
     };
   }
 

@@ -301,7 +301,7 @@ export class OutboxRelay {
       options.history !== false,
     );
     for (const pending of rows) this.lanes.remove(pending);
-    this.report.settled(rows, clock.monotonic() - startedAt, rows.length - settled);
+    this.report.settled(rows.length, clock.monotonic() - startedAt, rows.length - settled);
     this.reader.roomMade(new Set(rows.map(({ lane }) => lane)));
   }
 

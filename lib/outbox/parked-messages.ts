@@ -6,6 +6,7 @@ import { pooled, within } from '../database/pooled.js';
 import type { SqlResult } from '../database/sql-session.js';
 import { SQL_WORDS, SqlParameters } from '../database/sql-text.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { ParkedState } from './outbox-store.js';
 import { numberOrUndefined, textOrUndefined } from './row-columns.js';
 
@@ -83,6 +84,7 @@ export class ParkedMessages {
     private readonly dataSource: DataSource,
     prefix: string,
     private readonly behindDead: 'block' | 'skip',
+    private readonly events: RocketMQEvents,
   ) {
     this.dialect = sqlDialect(dataSource);
     this.table = `${prefix}outbox_parked`;
@@ -128,8 +130,8 @@ export class ParkedMessages {
    * Makes dead and waiting ones due now, with their attempts counted from zero. Rows behind another one follow it by
    * themselves. Resolves with how many it was.
    */
-  replay(which: number | ParkedFilter): Promise<number> {
-    return this.change(which, ['dead', 'retry'], async (tx, lane, rows) => {
+  async replay(which: number | ParkedFilter): Promise<number> {
+    const count = await this.change(which, ['dead', 'retry'], async (tx, lane, rows) => {
       const parameters = new SqlParameters(this.dialect);
       const sql = `UPDATE ${this.table} SET state = 'retry', due_at = ${SQL_WORDS[this.dialect].now}, attempts = 0
         WHERE id IN ${parameters.list(rows.map(({ id }) => id))}`;
@@ -137,17 +139,21 @@ export class ParkedMessages {
       const dead = rows.filter(({ state }) => state === 'dead').length;
       await this.count(tx, lane, dead, -dead);
     });
+    if (count > 0) this.events.emit('outbox.replayed', { count });
+    return count;
   }
 
   /** Deletes them for good. Rows that waited behind one go on. Resolves with how many it was. */
-  discard(which: number | ParkedFilter): Promise<number> {
-    return this.change(which, ['dead', 'retry', 'behind'], async (tx, lane, rows) => {
+  async discard(which: number | ParkedFilter): Promise<number> {
+    const count = await this.change(which, ['dead', 'retry', 'behind'], async (tx, lane, rows) => {
       const parameters = new SqlParameters(this.dialect);
       const sql = `DELETE FROM ${this.table} WHERE id IN ${parameters.list(rows.map(({ id }) => id))}`;
       await within(tx).query(sql, parameters.values);
       const dead = rows.filter(({ state }) => state === 'dead').length;
       await this.count(tx, lane, dead - rows.length, -dead);
     });
+    if (count > 0) this.events.emit('outbox.discarded', { count });
+    return count;
   }
 
   /** Applies a change lane by lane; the lane's row keeps the relay out meanwhile. */

@@ -4,34 +4,33 @@ import type { ParkedRow } from './parking.js';
 
 type Phase = 'acquire' | 'renew' | 'fetch' | 'settle' | 'park' | 'sweep' | 'release';
 
-/** Tells the application's event stream what the relay does, one event per lane. */
+/** Tells the application's event stream what the relay does. */
 export function reportRelay(events: RocketMQEvents) {
   return {
     lanes(owned: readonly number[], gained: readonly number[], lost: readonly number[]): void {
       events.emit('outbox.lanes', { owned, gained, lost });
     },
+    /** Rows of one request. */
     dispatched(rows: readonly PendingRow[], sendMs: number, now: number): void {
-      if (!events.has('outbox.dispatched')) return;
-      for (const [lane, group] of byLane(rows)) {
-        const oldestAgeMs = group.reduce(
-          (age, { row, seenAt }) => Math.max(age, row.ageMs + now - seenAt),
-          0,
-        );
-        events.emit('outbox.dispatched', { lane, count: group.length, sendMs, oldestAgeMs });
-      }
+      const [first] = rows;
+      if (first === undefined || !events.has('outbox.dispatched')) return;
+      events.emit('outbox.dispatched', {
+        connection: first.row.connection,
+        topic: first.row.topic,
+        count: rows.length,
+        sendMs,
+        agesMs: rows.map(({ row, seenAt }) => row.ageMs + now - seenAt),
+      });
     },
     /** `stale` rows had been removed before: they were sent by somebody else too. */
-    settled(rows: readonly PendingRow[], settleMs: number, stale: number): void {
-      if (!events.has('outbox.settled')) return;
-      let rest = stale;
-      for (const [lane, group] of byLane(rows)) {
-        const share = Math.min(rest, group.length);
-        rest -= share;
-        events.emit('outbox.settled', { lane, count: group.length, settleMs, stale: share });
-      }
+    settled(count: number, settleMs: number, stale: number): void {
+      events.emit('outbox.settled', { count, settleMs, stale });
     },
     backoff(rows: readonly PendingRow[], delayMs: number, error: unknown): void {
-      for (const lane of byLane(rows).keys()) events.emit('outbox.backoff', { lane, delayMs, error });
+      const [first] = rows;
+      if (first === undefined) return;
+      const { connection, topic } = first.row;
+      events.emit('outbox.backoff', { connection, topic, rows: rows.length, delayMs, error });
     },
     parked(lane: Lane, rows: readonly ParkedRow[], now: number): void {
       for (const { pending, order, cause } of rows) {
@@ -50,14 +49,4 @@ export function reportRelay(events: RocketMQEvents) {
       events.emit('outbox.error', { phase, error });
     },
   };
-}
-
-function byLane(rows: readonly PendingRow[]): ReadonlyMap<number, readonly PendingRow[]> {
-  const groups = new Map<number, PendingRow[]>();
-  for (const pending of rows) {
-    const group = groups.get(pending.lane.lane);
-    if (group === undefined) groups.set(pending.lane.lane, [pending]);
-    else group.push(pending);
-  }
-  return groups;
 }

@@ -54,7 +54,7 @@ export function createTransactions(deps: TransactionsDeps): Transactions {
     );
   }
   const log = deps.log ?? new LOGS[sqlDialect(dataSource)](dataSource, options.tablePrefix);
-  const checkers = new TransactionCheckers(producer.group, events);
+  const checkers = new TransactionCheckers(producer.group, events, clock);
   const logChecker = new LogChecker(log, options, clock);
   checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
   const ids = new MessageIdGenerator(clock);
@@ -64,6 +64,7 @@ export function createTransactions(deps: TransactionsDeps): Transactions {
     log,
     checkers,
     events,
+    clock,
     options,
     outbox,
     defaults: {

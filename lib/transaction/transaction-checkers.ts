@@ -1,3 +1,4 @@
+import type { Clock } from '../client/clock.js';
 import type { TransactionCheck, TransactionResolution } from '../client/producer.js';
 import type { ReceivedMessage } from '../message/message.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
@@ -19,6 +20,7 @@ export class TransactionCheckers {
   constructor(
     private readonly group: string,
     private readonly events: RocketMQEvents,
+    private readonly clock: Pick<Clock, 'monotonic'>,
   ) {}
 
   /**
@@ -40,6 +42,7 @@ export class TransactionCheckers {
 
   /** The one check of the producer. Never rejects: an error is told and counts as "unknown". */
   readonly check: TransactionCheck = async (message) => {
+    const startedAt = this.clock.monotonic();
     let resolution: TransactionResolution = 'unknown';
     let failure: { readonly error: unknown } | undefined;
     try {
@@ -52,6 +55,7 @@ export class TransactionCheckers {
       topic: message.topic,
       messageId: message.messageId,
       resolution,
+      durationMs: this.clock.monotonic() - startedAt,
       ...failure,
     });
     return resolution;

@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Clock } from '../client/clock.js';
 import type { HalfMessage, Producer } from '../client/producer.js';
 import type { SendReceipt } from '../client/send.js';
 import { toKey128 } from '../database/message-id.js';
@@ -11,11 +12,12 @@ import { sqlErrorKind } from '../database/sql-error.js';
 import type { Destination } from '../message/destination.js';
 import type { Message } from '../message/message.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
-import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import type { RocketMQEventMap, RocketMQEvents } from '../observability/rocketmq-events.js';
 import {
   toUnplacedRow,
   type OutboxMessageDefaults,
   type OutboxSendOptions,
+  type UnplacedRow,
 } from '../outbox/outbox-message.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { classifySendFailure } from '../outbox/send-failure.js';
@@ -57,6 +59,7 @@ export interface TransactionRunnerDeps {
   readonly log: TransactionLog;
   readonly checkers: TransactionCheckers;
   readonly events: RocketMQEvents;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly defaults: OutboxMessageDefaults;
   readonly options: ResolvedTransactionOptions;
   readonly outbox?: Outbox | undefined;
@@ -92,7 +95,7 @@ export class TransactionRunner {
       if (!this.canFallBack(options, error)) throw error;
       return this.throughOutbox(row, work, options);
     }
-    const result = await this.localTransaction(row.messageId, 'committed', work, options, half);
+    const result = await this.localTransaction(row, work, options, half);
     // The transaction is committed: whatever happens now, the message goes out, at the latest after a check.
     await half.commit().catch((error: unknown) => {
       this.deps.events.emit('transaction.error', { phase: 'commit', error });
@@ -134,15 +137,14 @@ export class TransactionRunner {
 
   /** The half message may be at the broker all the same: the log tells a later check to discard it. */
   private async throughOutbox<T>(
-    row: ReturnType<typeof toUnplacedRow>,
+    row: UnplacedRow,
     work: (tx: EntityManager) => Promise<T>,
     options: TransactionSendOptions,
   ): Promise<TransactionResult<T>> {
     const { outbox } = this.deps;
     const { topic, tag, keys, headers, body, messageId } = row;
     const result = await this.localTransaction(
-      messageId,
-      'outboxed',
+      row,
       async (tx) => {
         const value = await work(tx);
         await outbox?.send(tx, { topic, tag }, body, {
@@ -160,20 +162,29 @@ export class TransactionRunner {
   }
 
   private async localTransaction<T>(
-    messageId: string,
-    outcome: 'committed' | 'outboxed',
+    { topic, messageId }: Pick<UnplacedRow, 'topic' | 'messageId'>,
     work: (tx: EntityManager) => Promise<T>,
     options: TransactionSendOptions,
     half: HalfMessage | undefined,
   ): Promise<T> {
-    const { dataSource, log } = this.deps;
+    const { dataSource, producer, log, events, clock } = this.deps;
     const id = toKey128(messageId);
     const logged = options.checker === undefined;
+    const startedAt = clock.monotonic();
+    const ended = (outcome: RocketMQEventMap['transaction.ended']['outcome']): void =>
+      events.emit('transaction.ended', {
+        group: producer.group,
+        topic,
+        messageId,
+        outcome,
+        via: half === undefined ? 'outbox' : 'half-message',
+        durationMs: clock.monotonic() - startedAt,
+      });
     try {
-      return await runInTransaction(
+      const result = await runInTransaction(
         dataSource,
         async (tx) => {
-          if (logged) await this.begin(tx, id, outcome);
+          if (logged) await this.begin(tx, id, half === undefined ? 'outboxed' : 'committed');
           return work(tx);
         },
         {
@@ -181,11 +192,15 @@ export class TransactionRunner {
           ...(logged && { stillThere: ({ manager }) => log.has(manager, id) }),
         },
       );
+      ended('committed');
+      return result;
     } catch (error) {
+      const unknown = error instanceof CommitOutcomeUnknownError;
+      ended(unknown ? 'unknown' : 'rolled-back');
       // Nobody here knows the outcome; the check does.
-      if (error instanceof CommitOutcomeUnknownError) throw error;
+      if (unknown) throw error;
       await half?.rollback().catch((failure: unknown) => {
-        this.deps.events.emit('transaction.error', { phase: 'rollback', error: failure });
+        events.emit('transaction.error', { phase: 'rollback', error: failure });
       });
       throw error;
     }

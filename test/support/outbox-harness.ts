@@ -77,6 +77,8 @@ export class OutboxHarness {
       'outbox.settled',
       'outbox.backoff',
       'outbox.parked',
+      'outbox.replayed',
+      'outbox.discarded',
       'outbox.error',
     ] as const) {
       const list: unknown[] = [];

@@ -140,6 +140,7 @@ describe.each(databaseNames())('parked messages on %s', (name) => {
     expect(instance.producer.stored).toHaveLength(0);
     broken.is = false;
     expect(await instance.parked.replay({ state: 'dead' })).toBe(1);
+    expect(instance.seen['outbox.replayed']).toEqual([{ count: 1 }]);
     await waitFor(() => instance.producer.stored.length === 3);
     expect(instance.producer.bodies).toEqual(['"bad"', '"2"', '"3"']);
     await instance.settled();
@@ -212,6 +213,7 @@ describe.each(databaseNames())('parked messages on %s', (name) => {
     expect((await instance.parked.list({ parkedBefore: new Date(0) })).items).toEqual([]);
     expect(await instance.parked.inspect(999_999)).toBeUndefined();
     expect(await instance.parked.discard({ topic: 'audit', state: 'dead' })).toBe(2);
+    expect(instance.seen['outbox.discarded']).toEqual([{ count: 2 }]);
     expect(await counts()).toEqual({ retrying: 0, dead: 5 });
     await expect(instance.parked.discard({})).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });

@@ -201,6 +201,7 @@ describe.each(databaseNames())('outbox on %s', (name) => {
       ['two tags', ['orders:a', 1, { tag: 'b' }], 'INVALID_ARGUMENT'],
       ['two delivery times', ['orders', 1, { delay: 5, deliverAt: new Date() }], 'INVALID_ARGUMENT'],
       ['a delay level that does not exist', ['orders', 1, { delay: { level: 19 } }], 'INVALID_ARGUMENT'],
+      ['a delay without a unit', ['orders', 1, { delay: '10' }], 'INVALID_ARGUMENT'],
       ['an invalid date', ['orders', 1, { deliverAt: new Date('nonsense') }], 'INVALID_ARGUMENT'],
       ['a body over the limit', ['orders', 'x'.repeat(4 * 1024 * 1024)], 'MESSAGE_TOO_LARGE'],
       [
@@ -330,6 +331,7 @@ describe.each(databaseNames())('outbox on %s', (name) => {
         await outbox.send(tx, 'orders', 'level', { delay: { level: 3 } });
         await outbox.send(tx, 'orders', 'at', { deliverAt: at });
         await outbox.send(tx, 'orders', 'delay', { delay: 60_000 });
+        await outbox.send(tx, 'orders', 'text', { delay: '1m' });
         await outbox.send(tx, 'orders', 'past', { deliverAt: new Date(Date.now() - 1_000) });
       });
       await settled();
@@ -338,10 +340,12 @@ describe.each(databaseNames())('outbox on %s', (name) => {
       expect(delivery('level')).toEqual({ level: 3 });
       expect(delivery('at')).toEqual({ at: at.getTime() });
       expect(delivery('past')).toBeUndefined();
-      const due = (delivery('delay') as { at: number }).at;
-      expect(Number.isInteger(due)).toBe(true);
-      expect(due).toBeGreaterThanOrEqual(before + 59_000);
-      expect(due).toBeLessThanOrEqual(Date.now() + 61_000);
+      for (const body of ['delay', 'text']) {
+        const due = (delivery(body) as { at: number }).at;
+        expect(Number.isInteger(due)).toBe(true);
+        expect(due).toBeGreaterThanOrEqual(before + 59_000);
+        expect(due).toBeLessThanOrEqual(Date.now() + 61_000);
+      }
     });
   });
 

@@ -19,6 +19,7 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
   let producer: ScriptedProducer;
   let events: RocketMQEvents;
   let checked: RocketMQEventMap['transaction.checked'][];
+  let ended: RocketMQEventMap['transaction.ended'][];
   const outboxes = new OutboxHarness();
 
   beforeAll(async () => {
@@ -30,6 +31,8 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
     events = new RocketMQEvents();
     checked = [];
     events.on('transaction.checked', (event) => checked.push(event));
+    ended = [];
+    events.on('transaction.ended', (event) => ended.push(event));
     await database.dataSource.query('DELETE FROM effects');
   });
   afterEach(() => outboxes.stop());
@@ -82,6 +85,16 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
     expect({ result, via }).toEqual({ result: 'result', via: 'half-message' });
     expect(receipt?.messageId).toBe(messageId);
     expect(await effects()).toEqual(['paid']);
+    expect(ended).toEqual([
+      {
+        group: 'scripted',
+        topic: 'payments',
+        messageId,
+        outcome: 'committed',
+        via: 'half-message',
+        durationMs: expect.any(Number) as number,
+      },
+    ]);
   });
 
   it('rolls both back when the work fails, and throws its error', async () => {
@@ -93,6 +106,7 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
     await expect(runner.sendInTransaction('payments', 1, work)).rejects.toThrow('declined');
     expect(half()?.state).toBe('rolled back');
     expect(await effects()).toEqual([]);
+    expect(ended).toMatchObject([{ outcome: 'rolled-back', via: 'half-message' }]);
   });
 
   it('does not run the work when the half message cannot be sent', async () => {
@@ -134,7 +148,8 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
       const { runner } = create();
       const { messageId } = await runner.sendInTransaction('payments', 1, (tx) => effect(tx, 'paid'));
       expect(await ask(messageId)).toBe('commit');
-      expect(checked).toEqual([{ group: 'scripted', topic: 'orders', messageId, resolution: 'commit' }]);
+      const answer = { group: 'scripted', topic: 'orders', messageId, resolution: 'commit' };
+      expect(checked).toEqual([{ ...answer, durationMs: expect.any(Number) as number }]);
     });
 
     it('answers rollback for one that never was, and from then on it cannot happen', async () => {
@@ -275,6 +290,7 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
         messageId,
         body: Buffer.from('{"a":1}'),
       });
+      expect(ended).toMatchObject([{ outcome: 'committed', via: 'outbox' }]);
       expect(await effects()).toEqual(['paid']);
       await outbox.settled();
     });
