@@ -1,6 +1,14 @@
-/** RocketMQ 5 topic types; 4.x brokers ignore them. (Attribute `message.type`.) */
-export type TopicType = 'NORMAL' | 'FIFO' | 'DELAY' | 'TRANSACTION' | 'MIXED';
+/**
+ * What a topic of RocketMQ 5 is for (attribute `message.type`; Java: `TopicMessageType`). Proxies of the gRPC protocol
+ * refuse messages of another kind; brokers take every message for every topic from clients of the remoting protocol,
+ * and 4.x brokers know no types. `MIXED` is created only by brokers with `enableMixedMessageType`.
+ */
+export type TopicType = (typeof TOPIC_TYPES)[number];
 
+/** Every {@link TopicType}. */
+export const TOPIC_TYPES = ['NORMAL', 'FIFO', 'DELAY', 'TRANSACTION', 'PRIORITY', 'LITE', 'MIXED'] as const;
+
+/** How a topic is to be. */
 export interface TopicOptions {
   /** Queues per broker, for reading and writing. @default 4 */
   readonly queues?: number;
@@ -8,6 +16,16 @@ export interface TopicOptions {
   readonly type?: TopicType;
 }
 
+/** A topic as the cluster has it. */
+export interface TopicDescription {
+  readonly topic: string;
+  /** Queues consumers read, of all brokers together. */
+  readonly queues: number;
+  /** Undefined when brokers do not tell: those of 4.x know no types. */
+  readonly type: TopicType | undefined;
+}
+
+/** How a consumer group is to be. */
 export interface GroupOptions {
   /** Deliveries after the first before a message is dead. @default 16 */
   readonly retryMaxTimes?: number;
@@ -15,6 +33,7 @@ export interface GroupOptions {
   readonly consumeMessageOrderly?: boolean;
 }
 
+/** A master and its slaves. */
 export interface BrokerInfo {
   readonly cluster: string;
   readonly brokerName: string;
@@ -29,6 +48,11 @@ export interface Admin {
   deleteTopic(topic: string): Promise<void>;
   /** Whether the name server knows a route to it. */
   topicExists(topic: string): Promise<boolean>;
+  /**
+   * How many queues the topic has, and of which type it is.
+   * @throws RocketMQError `TOPIC_NOT_FOUND`; `INVALID_CONFIGURATION` when brokers do not agree on its type
+   */
+  describeTopic(topic: string): Promise<TopicDescription>;
   createGroup(group: string, options?: GroupOptions): Promise<void>;
   deleteGroup(group: string): Promise<void>;
   brokers(): Promise<readonly BrokerInfo[]>;

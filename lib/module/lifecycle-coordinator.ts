@@ -24,7 +24,7 @@ import { MODULE_OPTIONS_TOKEN } from './rocketmq.module-definition.js';
 import type { RocketMQConnection } from './rocketmq-connection.js';
 import { RocketMQConnections } from './rocketmq-connections.js';
 import type { RocketMQModuleOptions } from './rocketmq-module-options.js';
-import { checkTopics } from './topic-check.js';
+import { checkTopics, topicNeeds } from './topic-check.js';
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
@@ -149,14 +149,16 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
     return problems.flat();
   }
 
-  private async topicProblems(
-    { name, client }: RocketMQConnection,
+  private topicProblems(
+    { name, client, declaredTopics }: RocketMQConnection,
     plans: readonly ConsumerPlan[],
   ): Promise<string[]> {
     const own = plans.filter(({ connection }) => connection === name);
-    const policy = this.options.topics ?? 'check';
-    const problems = await Promise.all(own.map((plan) => checkTopics(plan, client.admin, policy)));
-    return problems.flat();
+    return checkTopics(topicNeeds(own, declaredTopics), {
+      admin: client.admin,
+      policy: this.options.topics ?? 'check',
+      warn: (warning) => this.log('warn', warning),
+    });
   }
 
   /** What `registry.start()` needs first: open connections and topics. */

@@ -1,3 +1,4 @@
+import type { TopicOptions } from '../client/admin.js';
 import type { Clock } from '../client/clock.js';
 import { createRocketMQClient } from '../client/client-factory.js';
 import type { Producer, ProducerOptions } from '../client/producer.js';
@@ -5,6 +6,7 @@ import type { ClientLog, ConnectionState, RocketMQClient } from '../client/rocke
 import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
+import { InstrumentedProducer } from './instrumented-producer.js';
 import { LazyProducer, type ProducerSource } from './lazy-producer.js';
 import { type ConnectionOptions, DEFAULT_PRODUCER_GROUP } from './rocketmq-module-options.js';
 
@@ -13,8 +15,10 @@ export type ClientFactory = typeof createRocketMQClient;
 
 /** One cluster this application talks to: its client, opened once, and its producer. */
 export class RocketMQConnection implements ProducerSource {
-  readonly producer: LazyProducer;
+  readonly producer: Producer;
   readonly serializer: MessageSerializer;
+  /** Topics the application wants to be there; see `ConnectionOptions.declaredTopics`. */
+  readonly declaredTopics: Readonly<Record<string, TopicOptions>>;
   /** Why there is no client; the boot check tells it together with everything else. */
   readonly problem: RocketMQError | undefined;
   private readonly made: RocketMQClient | undefined;
@@ -24,7 +28,7 @@ export class RocketMQConnection implements ProducerSource {
 
   constructor(
     readonly name: string,
-    { producer, serializer = jsonSerializer, ...options }: ConnectionOptions,
+    { producer, serializer = jsonSerializer, declaredTopics = {}, ...options }: ConnectionOptions,
     services: {
       readonly events: RocketMQEvents;
       readonly log: ClientLog;
@@ -34,6 +38,7 @@ export class RocketMQConnection implements ProducerSource {
   ) {
     const { events, log, clock, createClient } = services;
     this.serializer = serializer;
+    this.declaredTopics = declaredTopics;
     try {
       this.made = createClient({ ...options, log, clock });
       this.made.onStateChange((state) => events.emit('connection.state', { connection: name, state }));
@@ -41,7 +46,8 @@ export class RocketMQConnection implements ProducerSource {
       if (!(error instanceof RocketMQError)) throw error;
       this.problem = error;
     }
-    this.producer = new LazyProducer(this, { group: DEFAULT_PRODUCER_GROUP, ...producer }, events);
+    const lazy = new LazyProducer(this, { group: DEFAULT_PRODUCER_GROUP, ...producer }, events);
+    this.producer = new InstrumentedProducer(name, lazy, events);
   }
 
   /** @throws RocketMQError `INVALID_CONFIGURATION` when the options are unusable */

@@ -1,5 +1,6 @@
 import type { InjectionToken } from '@nestjs/common';
 import type { ProducerOptions } from '../client/producer.js';
+import type { TopicOptions } from '../client/admin.js';
 import type { ClientOptions } from '../client/rocketmq-client.js';
 import type { Duration } from '../message/duration.js';
 import type { FailurePolicies } from '../listener/failure-policy.js';
@@ -17,6 +18,12 @@ export interface ConnectionOptions extends Omit<ClientOptions, 'clock' | 'log'> 
   readonly producer?: Partial<ProducerOptions>;
   /** For payloads sent and received over this connection. @default jsonSerializer */
   readonly serializer?: MessageSerializer;
+  /**
+   * Topics by name that have to be there beside those of listeners (because the application sends to them), or that
+   * have to be of a certain type: looked at and, with `topics: 'create'`, created with the connection's listeners.
+   * The type of a topic that is there is compared and never changed; 4.x brokers know no types.
+   */
+  readonly declaredTopics?: Readonly<Record<string, TopicOptions>>;
 }
 
 /** What to do at boot about topics that listeners want. */
@@ -33,7 +40,10 @@ export interface RocketMQModuleOptions extends ConnectionOptions {
    * indicator show the state, and listeners start when the broker is there. @default false
    */
   readonly startWithoutBroker?: boolean;
-  /** Missing topics of listeners: an error, created, or left to the broker. @default 'check' */
+  /**
+   * Topics of listeners and `declaredTopics` that are missing: an error, created (of type FIFO for ordered listeners,
+   * NORMAL for others, unless declared), or left to the broker. `ignore` looks at no types either. @default 'check'
+   */
   readonly topics?: TopicPolicy;
   /** Which global guards, interceptors and filters of the application work on messages. @default all */
   readonly enhancers?: EnhancerSwitches;
@@ -74,6 +84,7 @@ export const CONNECTION_KEYS: readonly (keyof ConnectionOptions)[] = [
   'heartbeatIntervalMs',
   'producer',
   'serializer',
+  'declaredTopics',
 ];
 
 export const MODULE_KEYS: ReadonlySet<string> = new Set<keyof RocketMQModuleOptions>([

@@ -29,6 +29,30 @@ export function describeAdministration(engine: EngineUnderTest): void {
       await refusal(admin.offsets(uniqueName('missing')), 'TOPIC_NOT_FOUND');
     });
 
+    it('tells the type of a topic, which may change', async () => {
+      const { admin } = await stage().client();
+      const topic = uniqueName('topic');
+      await refusal(admin.describeTopic(topic), 'TOPIC_NOT_FOUND');
+      // Brokers of RocketMQ 4 know no types.
+      const type = (name: string) => (engine.isBroker5 ? name : undefined);
+      await admin.createTopic(topic, { queues: 3 });
+      expect(await admin.describeTopic(topic)).toEqual({ topic, queues: 3, type: type('NORMAL') });
+      await admin.createTopic(topic, { queues: 3, type: 'FIFO' });
+      expect(await admin.describeTopic(topic)).toEqual({ topic, queues: 3, type: type('FIFO') });
+    });
+
+    it('the type holds no message back', async () => {
+      const { admin } = await stage().client();
+      const producer = await stage().producer();
+      for (const type of ['NORMAL', 'FIFO', 'DELAY', 'TRANSACTION'] as const) {
+        const topic = uniqueName('topic');
+        await admin.createTopic(topic, { type });
+        await producer.send(message(topic, 'plain'));
+        await producer.send(message(topic, 'ordered', { orderingKey: 'key' }));
+        await producer.send(message(topic, 'delayed', { delivery: { level: 1 } }));
+      }
+    });
+
     it('tells lowest and highest offsets', async () => {
       const topic = await stage().topic(2);
       const { admin } = await stage().client();

@@ -1,4 +1,4 @@
-import type { Admin } from '../../lib/client/admin.js';
+import type { Admin, TopicOptions, TopicType } from '../../lib/client/admin.js';
 import type { Capability } from '../../lib/client/capabilities.js';
 import type { HalfMessage, Producer, ProducerOptions } from '../../lib/client/producer.js';
 import type { PullConsumer } from '../../lib/client/pull-consumer.js';
@@ -208,7 +208,8 @@ export class ScriptedClient implements RocketMQClient {
   readonly clientId = 'scripted';
   readonly consumers: ScriptedConsumer[] = [];
   readonly producers: ScriptedProducer[] = [];
-  readonly topics = new Set<string>();
+  /** Name to type; undefined: brokers know no types. */
+  readonly topics = new Map<string, TopicType | undefined>();
   /** What happened, in order. */
   readonly log: string[] = [];
   capabilities: ReadonlySet<Capability> = new Set(ALL_CAPABILITIES);
@@ -219,7 +220,7 @@ export class ScriptedClient implements RocketMQClient {
   private readonly listeners: ((state: ConnectionState) => void)[] = [];
 
   constructor(...topics: string[]) {
-    for (const topic of topics) this.topics.add(topic);
+    for (const topic of topics) this.topics.set(topic, undefined);
   }
 
   consumer(group: string): ScriptedConsumer {
@@ -256,10 +257,11 @@ export class ScriptedClient implements RocketMQClient {
 
   get admin(): Admin {
     return {
-      createTopic: (topic: string) => {
-        this.topics.add(topic);
+      createTopic: (topic: string, { type = 'NORMAL' }: TopicOptions = {}) => {
+        this.topics.set(topic, type);
         return Promise.resolve();
       },
+      describeTopic: (topic: string) => Promise.resolve({ topic, queues: 4, type: this.topics.get(topic) }),
       topicExists: (topic: string) => Promise.resolve(this.topics.has(topic)),
     } as unknown as Admin;
   }

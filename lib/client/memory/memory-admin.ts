@@ -1,6 +1,6 @@
 import { checkGroup, checkTopic } from '../../message/message-limits.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
-import type { Admin, BrokerInfo, GroupOptions, TopicOptions } from '../admin.js';
+import type { Admin, BrokerInfo, GroupOptions, TopicDescription, TopicOptions } from '../admin.js';
 import { topicNotFound } from './broker-answer.js';
 import type { MemoryClientContext } from './memory-client-context.js';
 import type { MemoryQueue } from './memory-queue.js';
@@ -15,8 +15,8 @@ export class MemoryAdmin implements Admin {
     this.#context = context;
   }
 
-  /** The type of a topic makes no difference here: brokers do not check it either for the remoting protocol. */
-  async createTopic(topic: string, { queues }: TopicOptions = {}): Promise<void> {
+  /** The type is remembered and no more: brokers do not hold messages against it either, in the remoting protocol. */
+  async createTopic(topic: string, { queues, type = 'NORMAL' }: TopicOptions = {}): Promise<void> {
     checkTopic(topic);
     const { broker, namespace } = this.#context;
     const count = queues ?? broker.settings.queuesPerTopic;
@@ -26,7 +26,7 @@ export class MemoryAdmin implements Admin {
         `Topic "${topic}" cannot have ${count} queues. Give a whole number from 1.`,
       );
     }
-    await this.#ask(() => broker.store.createTopic(namespace.wrap(topic), count));
+    await this.#ask(() => broker.store.createTopic(namespace.wrap(topic), count, type));
   }
 
   /** A topic that is not there is as good as deleted. */
@@ -39,6 +39,17 @@ export class MemoryAdmin implements Admin {
     checkTopic(topic);
     const { broker, namespace } = this.#context;
     return this.#ask(() => broker.store.queues(namespace.wrap(topic)) !== undefined);
+  }
+
+  async describeTopic(topic: string): Promise<TopicDescription> {
+    checkTopic(topic);
+    const { broker, namespace } = this.#context;
+    const name = namespace.wrap(topic);
+    return this.#ask(() => ({
+      topic,
+      queues: this.#queues(name).length,
+      type: broker.store.typeOf(name),
+    }));
   }
 
   /** How often a message is retried is the consumers' `maxAttempts`, as with brokers from 3.4.9. */

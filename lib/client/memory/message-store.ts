@@ -1,3 +1,4 @@
+import type { TopicType } from '../admin.js';
 import { Answer, refusal } from './broker-answer.js';
 import type { BrokerSettings } from './memory-broker-options.js';
 import { MemoryQueue } from './memory-queue.js';
@@ -11,6 +12,7 @@ export class MessageStore {
   readonly #settings: BrokerSettings;
   readonly #slowestReader: SlowestReader;
   readonly #topics = new Map<string, MemoryQueue[]>();
+  readonly #types = new Map<string, TopicType>();
   readonly #routeListeners = new Set<(topic: string) => void>();
   #messages = 0;
   #bytes = 0;
@@ -30,8 +32,13 @@ export class MessageStore {
     return [...this.#topics.keys()];
   }
 
-  /** Creates the topic, or changes how many queues it has. */
-  createTopic(topic: string, queues: number): void {
+  typeOf(topic: string): TopicType {
+    return this.#types.get(topic) ?? 'NORMAL';
+  }
+
+  /** Creates the topic, or changes its type and how many queues it has. */
+  createTopic(topic: string, queues: number, type: TopicType = 'NORMAL'): void {
+    this.#types.set(topic, type);
     const existing = this.#topics.get(topic) ?? [];
     if (this.#topics.has(topic) && existing.length === queues) return;
     for (const queue of existing.splice(queues)) this.#drop(queue);
@@ -49,6 +56,7 @@ export class MessageStore {
     const queues = this.#topics.get(topic);
     if (!queues) return;
     this.#topics.delete(topic);
+    this.#types.delete(topic);
     for (const queue of queues) this.#drop(queue);
     this.#routeChanged(topic);
   }

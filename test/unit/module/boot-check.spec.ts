@@ -320,7 +320,7 @@ describe('listeners of one group', () => {
     expect(consumer('inventory-dead-letters').options.subscriptions).toMatchObject([
       { topic: '%DLQ%inventory' },
     ]);
-    expect(client.topics).toContain('%DLQ%inventory');
+    expect(client.topics.has('%DLQ%inventory')).toBe(true);
     await app.close();
   });
 
@@ -400,5 +400,121 @@ describe('options of a listener', () => {
     const { app, client } = await scriptedApp({ providers: [Orders] });
     expect(client.consumers.map(({ group }) => group)).toEqual(['a', 'b']);
     await app.close();
+  });
+});
+
+describe('topics', () => {
+  @Injectable()
+  class Ledger {
+    @RocketMQListener({ topic: 'ledger', group: 'books', mode: 'ordered' })
+    on(): void {}
+
+    @RocketMQListener({ topic: 'clicks', group: 'statistics' })
+    click(): void {}
+  }
+
+  it('are created when told so: FIFO for ordered listeners, else NORMAL, unless declared otherwise', async () => {
+    const { app, client } = await scriptedApp({
+      providers: [Ledger],
+      client: new ScriptedClient(),
+      options: {
+        topics: 'create',
+        declaredTopics: { clicks: { queues: 16 }, reminders: { type: 'DELAY' }, invoices: {} },
+      },
+    });
+    expect(Object.fromEntries(client.topics)).toEqual({
+      ledger: 'FIFO',
+      clicks: 'NORMAL',
+      reminders: 'DELAY',
+      invoices: 'NORMAL',
+    });
+    await app.close();
+  });
+
+  it('that are missing or of another type than declared are told at once, with who wants them', async () => {
+    const client = new ScriptedClient();
+    client.topics.set('ledger', 'NORMAL');
+    client.topics.set('clicks', undefined); // a 4.x broker: nothing to compare
+    const error = await refusal({
+      providers: [Ledger],
+      client,
+      options: {
+        declaredTopics: {
+          ledger: { type: 'FIFO' },
+          clicks: { type: 'NORMAL' },
+          reminders: { type: 'DELAY' },
+        },
+      },
+    });
+    expect(lines(error)).toEqual([
+      expect.stringMatching(/Topic "ledger" of listener "Ledger.on" is of type NORMAL, .* wants FIFO/),
+      expect.stringMatching(/Topic "reminders" of declaredTopics does not exist/),
+    ]);
+    expect(Object.fromEntries(client.topics)).toEqual({ ledger: 'NORMAL', clicks: undefined });
+  });
+
+  it('of another type are not changed by topics: create', async () => {
+    const client = new ScriptedClient('clicks');
+    client.topics.set('ledger', 'NORMAL');
+    const error = await refusal({
+      providers: [Ledger],
+      client,
+      options: { topics: 'create', declaredTopics: { ledger: { type: 'FIFO' } } },
+    });
+    expect(lines(error)).toEqual([expect.stringMatching(/Topic "ledger".*is of type NORMAL/)]);
+    expect(client.topics.get('ledger')).toBe('NORMAL');
+  });
+
+  it('are left alone when told so', async () => {
+    const { app, client } = await scriptedApp({
+      providers: [Ledger],
+      client: new ScriptedClient(),
+      options: { topics: 'ignore', declaredTopics: { reminders: { type: 'DELAY' } } },
+    });
+    expect(client.topics.size).toBe(0);
+    await app.close();
+  });
+
+  it('whose type gives an ordered listener another order than that of sending are worth a warning', async () => {
+    for (const [type, declared, warns] of [
+      ['DELAY', undefined, true],
+      ['DELAY', 'DELAY', false],
+      ['NORMAL', undefined, false],
+      ['FIFO', undefined, false],
+      [undefined, undefined, false],
+    ] as const) {
+      const client = new ScriptedClient('clicks');
+      client.topics.set('ledger', type);
+      const warnings: string[] = [];
+      const write = (message: string): number => warnings.push(message);
+      const { app } = await scriptedApp({
+        providers: [Ledger],
+        client,
+        options: declared === undefined ? {} : { declaredTopics: { ledger: { type: declared } } },
+        prepare: (nest) =>
+          nest.useLogger({ log: () => undefined, warn: write, error: write, debug: () => undefined }),
+      });
+      const about = warnings.filter((line) => line.includes('Topic "ledger" of listener "Ledger.on"'));
+      expect(about, String(type)).toHaveLength(warns ? 1 : 0);
+      await app.close();
+    }
+  });
+
+  it('that cannot be are told with everything else', async () => {
+    const error = await refusal({
+      options: {
+        declaredTopics: { 'no topic': {}, clicks: { queues: 0, type: 'FAST', typ: 1 } },
+        connections: { audit: { nameServer: 'audit:9876', declaredTopics: { orders: { queues: 1.5 } } } },
+      } as never,
+    });
+    expect(lines(error)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^declaredTopics: Topic "no topic"/),
+        expect.stringMatching(/declaredTopics\["clicks"\] has an unknown option "typ"/),
+        expect.stringMatching(/declaredTopics\["clicks"\]: queues is 0/),
+        expect.stringMatching(/declaredTopics\["clicks"\]: type is "FAST"/),
+        expect.stringMatching(/connections.audit.declaredTopics\["orders"\]: queues is 1.5/),
+      ]),
+    );
   });
 });

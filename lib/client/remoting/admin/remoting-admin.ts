@@ -1,6 +1,6 @@
 import { checkGroup, checkTopic } from '../../../message/message-limits.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import type { Admin, BrokerInfo, GroupOptions, TopicOptions } from '../../admin.js';
+import type { Admin, BrokerInfo, GroupOptions, TopicDescription, TopicOptions } from '../../admin.js';
 import { pause } from '../../clock.js';
 import type { ClientInstance } from '../client-instance.js';
 import { PermName } from '../protocol/perm-name.js';
@@ -8,9 +8,11 @@ import type { RemotingCommand, RemotingRequest } from '../protocol/remoting-comm
 import { RequestCode } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
 import { responseError } from '../protocol/response-error.js';
-import { AUTO_CREATE_TOPIC, MASTER_ID } from '../protocol/route-data.js';
+import { AUTO_CREATE_TOPIC, MASTER_ID, type TopicRouteData } from '../protocol/route-data.js';
+import { toSubscribeQueues } from '../route/topic-publish-info.js';
 import { numberField, parseQueueTable } from '../queue-table.js';
 import { consumerLag } from './consumer-lag.js';
+import { topicType } from './topic-type.js';
 
 /** How often to look whether the name server knows a new topic. */
 const ROUTE_LOOK_MS = 20;
@@ -77,6 +79,19 @@ export class RemotingAdmin implements Admin {
       if (error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND') return false;
       throw error;
     }
+  }
+
+  async describeTopic(topic: string): Promise<TopicDescription> {
+    this.#assertOpen();
+    checkTopic(topic);
+    const name = this.#instance.namespace.wrap(topic);
+    const route = await this.#instance.nameServer.topicRoute(name);
+    const addresses = mastersOf(route).map(({ address }) => address);
+    return {
+      topic,
+      queues: toSubscribeQueues(name, route).length,
+      type: await topicType(this.#instance, topic, name, addresses),
+    };
   }
 
   async createGroup(
@@ -196,10 +211,7 @@ export class RemotingAdmin implements Admin {
 
   async #masters(): Promise<Master[]> {
     const { brokers } = await this.#instance.nameServer.clusterInfo();
-    const masters = brokers.flatMap(({ brokerName, brokerAddrs }) => {
-      const address = brokerAddrs.get(MASTER_ID);
-      return address === undefined ? [] : [{ brokerName, address }];
-    });
+    const masters = mastersOf({ brokerDatas: brokers });
     if (masters.length > 0) return masters;
     throw new RocketMQError(
       'CONNECTION_FAILED',
@@ -209,11 +221,7 @@ export class RemotingAdmin implements Admin {
   }
 
   async #mastersOf(topicName: string): Promise<Master[]> {
-    const { brokerDatas } = await this.#instance.nameServer.topicRoute(topicName);
-    return brokerDatas.flatMap(({ brokerName, brokerAddrs }) => {
-      const address = brokerAddrs.get(MASTER_ID);
-      return address === undefined ? [] : [{ brokerName, address }];
-    });
+    return mastersOf(await this.#instance.nameServer.topicRoute(topicName));
   }
 
   async #onEach(
@@ -259,4 +267,11 @@ export class RemotingAdmin implements Admin {
   #assertOpen(): void {
     if (this.#closed) throw new RocketMQError('CLOSED', 'This client is closed. Create a new one.');
   }
+}
+
+function mastersOf({ brokerDatas }: Pick<TopicRouteData, 'brokerDatas'>): Master[] {
+  return brokerDatas.flatMap(({ brokerName, brokerAddrs }) => {
+    const address = brokerAddrs.get(MASTER_ID);
+    return address === undefined ? [] : [{ brokerName, address }];
+  });
 }
