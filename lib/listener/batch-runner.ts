@@ -1,7 +1,8 @@
 import { ACK, type ConsumeResult, type DeliveryContext, RETRY } from '../client/push-consumer.js';
 import type { ReceivedMessage } from '../message/message.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
-import { type CallOwner, HandlerCall, type RunnerServices } from './handler-call.js';
+import { type CallOwner, HandlerCall, observe, type RunnerServices } from './handler-call.js';
+import type { HandleObservation } from '../observability/instrumentation.js';
 import { isConsumeResult } from './failure-policy.js';
 import type { HandlerPipeline } from './handler-pipeline.js';
 import type { HandlerTarget } from './listener-definition.js';
@@ -34,16 +35,29 @@ export class BatchRunner implements CallOwner<Results> {
   ) {}
 
   /** Never rejects; one result per message, in their order. */
-  async run(messages: readonly ReceivedMessage[], delivery: DeliveryContext): Promise<Results> {
+  run(messages: readonly ReceivedMessage[], delivery: DeliveryContext): Promise<Results> {
+    const observation = observe(this, messages);
+    if (observation === undefined) return this.handle(messages, delivery, undefined);
+    return observation
+      .run(() => this.handle(messages, delivery, observation))
+      .finally(() => observation.end());
+  }
+
+  private async handle(
+    messages: readonly ReceivedMessage[],
+    delivery: DeliveryContext,
+    observation: HandleObservation | undefined,
+  ): Promise<Results> {
     const now = this.services.clock.now();
     for (const message of messages) this.reporter.received(message, now);
-    const { items, settled } = await this.prepare(messages, delivery);
+    const { items, settled } = await this.prepare(messages, delivery, observation);
     if (items.length > 0) {
       const context = new RocketMQContext(
         items.map(({ message }) => message),
         this.settings.identity,
         delivery,
       );
+      context.observation = observation;
       const payloads = items.map(({ payload }) => payload);
       const results = await new Promise<Results>((resolve) => {
         const call = new HandlerCall<Results>(this, context, this.services.clock.monotonic(), resolve);
@@ -54,18 +68,19 @@ export class BatchRunner implements CallOwner<Results> {
     return messages.map((message) => settled.get(message) ?? RETRY);
   }
 
-  giveUp({ context, bound }: HandlerCall<Results>, error: Error): Promise<Results> {
+  giveUp({ context, bound, startedAt }: HandlerCall<Results>, error: Error): Promise<Results> {
     const outcomes = context.messages.map(({ attempt }): Outcome => ({
       action: 'retry',
       delayMs: scheduledDelay(this.settings, attempt, error),
       error,
     }));
-    return this.report(outcomes, context, bound?.instance, 0);
+    return this.report(outcomes, context, bound?.instance, this.services.clock.monotonic() - startedAt);
   }
 
   private async prepare(
     messages: readonly ReceivedMessage[],
     delivery: DeliveryContext,
+    observation: HandleObservation | undefined,
   ): Promise<{ items: Item[]; settled: Map<ReceivedMessage, ConsumeResult> }> {
     const items: Item[] = [];
     const settled = new Map<ReceivedMessage, ConsumeResult>();
@@ -81,6 +96,7 @@ export class BatchRunner implements CallOwner<Results> {
       } catch (error) {
         const outcome = outcomeOfError(error, this.settings, message.attempt, { undecodable });
         const context = new RocketMQContext([message], this.settings.identity, delivery);
+        context.observation = observation;
         const [result] = await this.report([outcome], context, undefined, 0);
         settled.set(message, result ?? RETRY);
       }
@@ -170,7 +186,8 @@ export class BatchRunner implements CallOwner<Results> {
           group: context.group,
           signal: context.signal,
         });
-        results.push(await this.reporter.failed(outcome, message, own, instance));
+        own.observation = context.observation;
+        results.push(await this.reporter.failed(outcome, message, own, instance, durationMs));
       }
     }
     return results;

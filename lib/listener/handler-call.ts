@@ -1,4 +1,7 @@
 import type { Clock } from '../client/clock.js';
+import type { ReceivedMessage } from '../message/message.js';
+import type { HandleObservation } from '../observability/instrumentation.js';
+import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { BoundPipeline } from './handler-pipeline.js';
 import type { HandlerWatch, Watched } from './handler-watch.js';
 import type { ListenerSettings } from './listener-settings.js';
@@ -9,6 +12,18 @@ import type { RocketMQContext } from './rocketmq-context.js';
 export interface RunnerServices {
   readonly clock: Clock;
   readonly watch: HandlerWatch;
+  readonly events: Pick<RocketMQEvents, 'instrumentation'>;
+}
+
+/** Lets an instrumentation, if there is one, watch a call that is about to begin. */
+export function observe(
+  { settings: { identity, broadcasting }, services }: Pick<CallOwner<unknown>, 'settings' | 'services'>,
+  messages: readonly ReceivedMessage[],
+): HandleObservation | undefined {
+  const { instrumentation } = services.events;
+  if (instrumentation === undefined) return undefined;
+  const { connection, listener, group, batch = false } = identity;
+  return instrumentation.handle({ connection, listener, group, broadcasting, batch, messages });
 }
 
 /** The runner that made a call; it says what becomes of messages whose handler hangs. */

@@ -2,7 +2,7 @@ import { type ConsumeResult, type DeliveryContext, RETRY } from '../client/push-
 import type { ReceivedMessage } from '../message/message.js';
 import { isConsumeResult } from './failure-policy.js';
 import type { HandlerPipeline } from './handler-pipeline.js';
-import { type CallOwner, HandlerCall, type RunnerServices } from './handler-call.js';
+import { type CallOwner, HandlerCall, observe, type RunnerServices } from './handler-call.js';
 import type { HandlerTarget } from './listener-definition.js';
 import type { ListenerSettings } from './listener-settings.js';
 import {
@@ -32,10 +32,16 @@ export class HandlerRunner implements CallOwner<ConsumeResult> {
     const { clock } = this.services;
     this.reporter.received(message, clock.now());
     const context = new RocketMQContext([message], this.settings.identity, delivery);
-    return new Promise((resolve) => {
+    const observation = observe(this, context.messages);
+    context.observation = observation;
+    const result = new Promise<ConsumeResult>((resolve) => {
       const call = new HandlerCall(this, context, clock.monotonic(), resolve);
-      this.process(call, message).then(resolve, () => resolve(RETRY));
+      const processed = observation
+        ? observation.run(() => this.process(call, message))
+        : this.process(call, message);
+      processed.then(resolve, () => resolve(RETRY));
     });
+    return observation ? result.finally(() => observation.end()) : result;
   }
 
   private async process(call: HandlerCall<ConsumeResult>, message: ReceivedMessage): Promise<ConsumeResult> {
@@ -97,15 +103,16 @@ export class HandlerRunner implements CallOwner<ConsumeResult> {
     this.services.watch.remove(call);
     // The message was given up; what its handler says now comes too late.
     if (call.givenUp) return RETRY;
-    if (outcome.action === 'handled') {
-      return this.reporter.handled(message, this.services.clock.monotonic() - call.startedAt);
-    }
-    return this.reporter.failed(outcome, message, call.context, call.bound?.instance);
+    const durationMs = this.services.clock.monotonic() - call.startedAt;
+    if (outcome.action === 'handled') return this.reporter.handled(message, durationMs);
+    return this.reporter.failed(outcome, message, call.context, call.bound?.instance, durationMs);
   }
 
-  giveUp({ context, bound }: HandlerCall<ConsumeResult>, error: Error): Promise<ConsumeResult> {
+  giveUp({ context, bound, startedAt }: HandlerCall<ConsumeResult>, error: Error): Promise<ConsumeResult> {
     const { message } = context;
     const delayMs = scheduledDelay(this.settings, message.attempt, error);
-    return this.reporter.failed({ action: 'retry', delayMs, error }, message, context, bound?.instance);
+    const durationMs = this.services.clock.monotonic() - startedAt;
+    const outcome = { action: 'retry', delayMs, error } as const;
+    return this.reporter.failed(outcome, message, context, bound?.instance, durationMs);
   }
 }

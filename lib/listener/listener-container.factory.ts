@@ -42,7 +42,7 @@ export async function createListenerContainer(
     plan.definitions.map((definition) => [definition, listenerSettings(definition, plan, defaults)]),
   );
   const shortest = Math.min(...[...settings.values()].map(({ timeoutMs }) => timeoutMs));
-  const shared: RunnerServices = { clock, watch: new HandlerWatch(clock, shortest) };
+  const shared: RunnerServices = { clock, watch: new HandlerWatch(clock, shortest), events };
   const { batch } = plan.definitions[0];
 
   const make = async <R>(Runner: RunnerClass<R>, { definition, handler }: Destination): Promise<R> => {

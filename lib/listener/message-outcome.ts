@@ -94,32 +94,40 @@ export class OutcomeReporter {
     return ACK;
   }
 
-  /** For everything but success. Never rejects. */
+  /** For everything but success. Never rejects. @param durationMs how long the handler ran */
   async failed(
     outcome: Exclude<Outcome, typeof HANDLED>,
     message: ReceivedMessage,
     context: RocketMQContext,
     instance: object | undefined,
+    durationMs: number,
   ): Promise<ConsumeResult> {
-    const event = this.eventOf(message);
+    const event = { ...this.eventOf(message), durationMs };
     const { broadcasting, identity } = this.settings;
+    const { error } = outcome;
     if (outcome.action === 'retry' && message.attempt < identity.maxAttempts) {
-      const { error, delayMs } = outcome;
+      const { delayMs } = outcome;
+      context.observation?.failed(message, 'retried', error);
       this.events.emit('message.retried', { ...event, error, delayMs });
       return { action: 'retry', delayMs };
     }
-    const { error } = outcome;
     const reason =
       outcome.action === 'retry'
         ? `failed ${message.attempt} times: ${describeFailure(error)}`
         : outcome.reason;
     if (outcome.action === 'retry') await this.callHook(error, event, context, instance);
     if (broadcasting || outcome.action === 'dropped') {
+      context.observation?.failed(message, 'dropped', error ?? reason);
       this.events.emit('message.dropped', { ...event, reason, error });
       return ACK;
     }
-    if (outcome.action === 'retry') this.events.emit('message.exhausted', { ...event, error });
-    else this.events.emit('message.rejected', { ...event, reason, error });
+    if (outcome.action === 'retry') {
+      context.observation?.failed(message, 'exhausted', error);
+      this.events.emit('message.exhausted', { ...event, error });
+    } else {
+      context.observation?.failed(message, 'rejected', error ?? reason);
+      this.events.emit('message.rejected', { ...event, reason, error });
+    }
     return { action: 'dead-letter', reason };
   }
 

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { DeliveryContext } from '../client/push-consumer.js';
 import type { ReceivedMessage } from '../message/message.js';
+import type { HandleObservation } from '../observability/instrumentation.js';
 import type { Duration } from '../message/duration.js';
 import { RejectMessage } from './reject-message.js';
 import { RetryLater } from './retry-later.js';
@@ -31,6 +32,8 @@ export class RocketMQContext {
   reachedParameters = false;
   /** What the exception filters are about to see. @internal */
   failure: unknown;
+  /** Of the call this is the context of. @internal */
+  observation: HandleObservation | undefined;
 
   constructor(
     /** Batch listeners: every message of this call. Others: the one message. */

@@ -42,7 +42,7 @@ export class LazyProducer implements Producer {
       this.sent(receipt, startedAt);
       return receipt;
     } catch (error) {
-      throw this.failed(message.topic, error);
+      throw this.failed(message.topic, 1, startedAt, error);
     }
   }
 
@@ -50,11 +50,12 @@ export class LazyProducer implements Producer {
     message: Message,
     options?: Pick<SendOptions, 'queue' | 'selector' | 'signal'>,
   ): Promise<void> {
+    const startedAt = performance.now();
     try {
       const producer = this.real ?? (await this.producer());
       await producer.sendOneWay(message, options);
     } catch (error) {
-      throw this.failed(message.topic, error);
+      throw this.failed(message.topic, 1, startedAt, error);
     }
   }
 
@@ -66,7 +67,7 @@ export class LazyProducer implements Producer {
       for (const receipt of receipts) this.sent(receipt, startedAt);
       return receipts;
     } catch (error) {
-      throw this.failed(messages[0]?.topic ?? '', error);
+      throw this.failed(messages[0]?.topic ?? '', messages.length, startedAt, error);
     }
   }
 
@@ -78,7 +79,7 @@ export class LazyProducer implements Producer {
       this.sent(half.receipt, startedAt);
       return half;
     } catch (error) {
-      throw this.failed(message.topic, error);
+      throw this.failed(message.topic, 1, startedAt, error);
     }
   }
 
@@ -133,8 +134,10 @@ export class LazyProducer implements Producer {
     this.events.emit('message.sent', { connection: this.source.name, topic, messageId, durationMs });
   }
 
-  private failed(topic: string, error: unknown): unknown {
-    this.events.emit('message.send-failed', { connection: this.source.name, topic, error });
+  private failed(topic: string, count: number, startedAt: number, error: unknown): unknown {
+    const durationMs = performance.now() - startedAt;
+    const connection = this.source.name;
+    this.events.emit('message.send-failed', { connection, topic, count, durationMs, error });
     return error;
   }
 }

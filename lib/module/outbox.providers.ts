@@ -35,6 +35,7 @@ export const outboxProviders: Provider[] = [
         events,
         clock,
         serializer,
+        contextHeaders: (message) => events.instrumentation?.create(message),
         ...(options.producer?.maxMessageSize !== undefined && {
           maxMessageSize: options.producer.maxMessageSize,
         }),

@@ -10,6 +10,7 @@ import { watch } from '../database/transaction-journal.js';
 import type { MessageHeaders } from '../message/message.js';
 import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
+import type { CreateOperation } from '../observability/instrumentation.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { checkOutbox } from './check-outbox.js';
 import { MysqlOutboxStore } from './mysql-outbox-store.js';
@@ -38,7 +39,7 @@ export interface OutboxFeatureDeps {
    * Headers to add to every message when it is written, such as the trace context of the caller. Headers given in
    * the call win.
    */
-  readonly contextHeaders?: () => MessageHeaders;
+  readonly contextHeaders?: (message: CreateOperation) => MessageHeaders | undefined;
   readonly options?: OutboxOptions;
   /** Instead of the store for the DataSource's dialect. */
   readonly store?: OutboxStore;

@@ -5,6 +5,7 @@ import { checkMessage, DEFAULT_MAX_BODY_BYTES, MAX_PROPERTIES_BYTES } from '../m
 import type { MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import { isMessageId } from '../database/message-id.js';
+import type { CreateOperation } from '../observability/instrumentation.js';
 import type { NewOutboxRow } from './outbox-row.js';
 
 /** What can be said about one message of the outbox. */
@@ -32,7 +33,7 @@ export interface OutboxMessageDefaults {
   readonly maxMessageSize?: number | undefined;
   nextMessageId(): string;
   /** Added to every message; the call's own headers win. */
-  readonly contextHeaders?: (() => MessageHeaders) | undefined;
+  readonly contextHeaders?: ((message: CreateOperation) => MessageHeaders | undefined) | undefined;
 }
 
 /** What the columns of ordering key, tag and connection hold, in characters. */
@@ -60,8 +61,6 @@ export function toUnplacedRow(
   const tag = options.tag ?? ownTag;
   const keys = typeof options.keys === 'string' ? [options.keys] : options.keys;
   const { orderingKey, connection } = options;
-  const context = defaults.contextHeaders?.();
-  const headers = context === undefined ? options.headers : { ...context, ...options.headers };
   checkTimes(options);
   checkLength('Tag', tag, MAX_COLUMN_LENGTH);
   checkLength('Ordering key', orderingKey, MAX_COLUMN_LENGTH);
@@ -69,6 +68,8 @@ export function toUnplacedRow(
   const messageId = messageIdOf(options, defaults);
   const body = (options.serializer ?? defaults.serializer).serialize(payload);
   const times = timesOf(options);
+  const context = defaults.contextHeaders?.({ topic, tag, keys, orderingKey, messageId });
+  const headers = context === undefined ? options.headers : { ...context, ...options.headers };
   const message: Message = {
     topic,
     tag,

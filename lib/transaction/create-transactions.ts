@@ -9,6 +9,7 @@ import { sqlJobLease } from '../database/sql-job-lease.js';
 import type { MessageHeaders } from '../message/message.js';
 import { jsonSerializer, type MessageSerializer } from '../message/message-serializer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
+import type { CreateOperation } from '../observability/instrumentation.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { LogChecker } from './log-checker.js';
@@ -31,7 +32,7 @@ export interface TransactionsDeps {
   /** Largest body, bytes; equal to the producer's. @default 4194304 */
   readonly maxMessageSize?: number;
   /** Headers to add to every message, such as the trace context of the caller. Headers given in the call win. */
-  readonly contextHeaders?: () => MessageHeaders;
+  readonly contextHeaders?: (message: CreateOperation) => MessageHeaders | undefined;
   /** For `whenBrokerAway: 'outbox'`. */
   readonly outbox?: Outbox;
   readonly options?: TransactionOptions;

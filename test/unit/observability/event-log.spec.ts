@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { logEvents } from '../../../lib/observability/event-log.js';
-import { type MessageEvent, RocketMQEvents } from '../../../lib/observability/rocketmq-events.js';
+import { type HandlerTime, type MessageEvent, RocketMQEvents } from '../../../lib/observability/rocketmq-events.js';
 
-const about: MessageEvent = {
+const about: MessageEvent & HandlerTime = {
   connection: 'default',
   listener: 'Orders.on',
   group: 'inventory',
@@ -10,6 +10,7 @@ const about: MessageEvent = {
   tag: 'created',
   messageId: 'A1',
   attempt: 2,
+  durationMs: 3,
 };
 
 function recorded() {
@@ -33,7 +34,7 @@ describe('log lines', () => {
   it('are silent about success', () => {
     const { events, lines } = recorded();
     events.emit('message.received', { ...about, lagMs: 1 });
-    events.emit('message.handled', { ...about, durationMs: 1 });
+    events.emit('message.handled', about);
     events.emit('message.sent', { connection: 'default', topic: 'orders', messageId: 'A1', durationMs: 1 });
     events.emit('drain.end', { connection: 'default', abandoned: 0, durationMs: 3 });
     expect(lines).toEqual([]);
