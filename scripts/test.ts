@@ -2,6 +2,7 @@
  * Runs every suite with whatever it needs started for it, and ends with one line: `N passed, N failed`.
  */
 import { parseArgs } from 'node:util';
+import { findMariadb, startMariadb, type Mariadb } from './stack/mariadb.js';
 import { startPostgres, type Postgres } from './stack/postgres.js';
 import { onShutdown, shutdownSignal } from './stack/shutdown.js';
 import { StackError, startStack, type Stack } from './stack/stack.js';
@@ -23,8 +24,9 @@ const HELP = `Runs the tests with whatever they need started for them.
   npm test -- --filter outbox             specs with this in their path; may be repeated
   npm test -- --release 4.9.7             the engine on this release only
 
-ROCKETMQ_NAME_SERVER and DATABASE_URL name servers that are already running; those are used then, and the engine is
-tested on that RocketMQ alone (ROCKETMQ_VERSION says which it is). Ctrl-C stops everything.`;
+ROCKETMQ_NAME_SERVER, DATABASE_URL (PostgreSQL) and MARIADB_URL (MariaDB or MySQL) name servers that are already
+running; those are used then, and the engine is tested on that RocketMQ alone (ROCKETMQ_VERSION says which it is).
+A machine without MariaDB leaves its tests out; with CI=true that is a failure. Ctrl-C stops everything.`;
 
 const signal = shutdownSignal();
 
@@ -32,6 +34,7 @@ const signal = shutdownSignal();
 class TestServers {
   private stack: Stack | undefined;
   private postgres: Postgres | undefined;
+  private mariadb: Mariadb | undefined;
 
   /** @throws StackError when they cannot be had. */
   async environmentFor(suite: Suite): Promise<Record<string, string>> {
@@ -43,6 +46,9 @@ class TestServers {
     }
     if (suite.postgres) {
       environment['DATABASE_URL'] = process.env['DATABASE_URL'] ?? (await this.database()).url;
+    }
+    if (suite.mariadb && !process.env['MARIADB_URL'] && findMariadb() !== undefined) {
+      environment['MARIADB_URL'] = (await this.secondDatabase()).url;
     }
     return environment;
   }
@@ -71,8 +77,16 @@ class TestServers {
     return this.postgres;
   }
 
+  private async secondDatabase(): Promise<Mariadb> {
+    if (this.mariadb === undefined) {
+      this.mariadb = await startMariadb({ onProgress: (line) => console.log(`  ${line}`) });
+      console.log(`  MariaDB ${this.mariadb.version} is ready at 127.0.0.1:${this.mariadb.port}`);
+    }
+    return this.mariadb;
+  }
+
   async stop(): Promise<void> {
-    await Promise.all([this.stack?.stop(), this.postgres?.stop()]);
+    await Promise.all([this.stack?.stop(), this.postgres?.stop(), this.mariadb?.stop()]);
   }
 }
 
@@ -114,7 +128,8 @@ async function runSuite(suite: Suite, servers: TestServers): Promise<TestCounts>
   console.log(`\n=== ${suiteLabel(suite)}: ${suite.specs.length} files ===`);
   try {
     const environment = await servers.environmentFor(suite);
-    return await runVitest(suite, environment, signal);
+    const counts = await runVitest(suite, environment, signal);
+    return addCounts(counts, missingServers(suite, environment));
   } catch (error) {
     if (signal.aborted) throw error;
     console.error(
@@ -122,6 +137,15 @@ async function runSuite(suite: Suite, servers: TestServers): Promise<TestCounts>
     );
     return NOT_RUN;
   }
+}
+
+/** What a machine lacks is left out, but where everything was to be installed it is a failure. */
+function missingServers(suite: Suite, environment: Readonly<Record<string, string>>): TestCounts {
+  if (!suite.mariadb || process.env['MARIADB_URL'] || environment['MARIADB_URL']) return NOTHING;
+  console.log(
+    'MariaDB: not installed (apt-get install mariadb-server, or set MARIADB_URL), so its tests did not run.',
+  );
+  return process.env['CI'] === 'true' ? NOT_RUN : NOTHING;
 }
 
 async function runAll(suites: readonly Suite[]): Promise<TestCounts> {

@@ -1,37 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { OperatingSystemUser } from './server-user.js';
 import { StackError } from './stack-error.js';
 
 export interface PostgresBinaries {
   readonly initdb: string;
   readonly postgres: string;
-}
-
-/** Whom the server runs as. Empty: as ourselves. */
-export interface OperatingSystemUser {
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
-/** PostgreSQL refuses to run as root: the user `postgres` where there is one, else `nobody`. */
-export function serverUser(): OperatingSystemUser {
-  if (process.getuid?.() !== 0) return {};
-  for (const name of ['postgres', 'nobody']) {
-    try {
-      const id = (flag: string): number =>
-        Number(execFileSync('id', [flag, name], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
-      return { uid: id('-u'), gid: id('-g') };
-    } catch {
-      // The next one.
-    }
-  }
-  throw new StackError(
-    'PostgreSQL does not run as root, and there is neither a user postgres nor nobody. Run this as another user, or ' +
-      'set DATABASE_URL to use a server that is already running.',
-  );
 }
 
 /** True when every folder on the way can be entered by everybody. */

@@ -1,20 +1,16 @@
 import { createHash } from 'node:crypto';
-import { chown, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { projectFolder, runtimeFolder } from './folders.js';
 import { choosePorts, isPortFree, portReservations } from './ports.js';
-import {
-  findBinaries,
-  isReachableByOthers,
-  serverUser,
-  type OperatingSystemUser,
-  type PostgresBinaries,
-} from './postgres-binaries.js';
-import { identify, isAlive, signalProcess, waitForExit, type ProcessIdentity } from './process-identity.js';
+import { findBinaries, isReachableByOthers, type PostgresBinaries } from './postgres-binaries.js';
+import { isAlive, signalProcess, waitForExit, type ProcessIdentity } from './process-identity.js';
+import { serverUser, type OperatingSystemUser } from './server-user.js';
 import { StackError } from './stack-error.js';
+import { makeServerFolder, markThrowAway, sweepAbandoned } from './throw-away-folder.js';
 import { spawnTied } from './tied-process.js';
 
 export interface PostgresOptions {
@@ -45,8 +41,6 @@ export interface Postgres {
 const USUAL_PORT = 54_329;
 const USER = 'postgres';
 const LIMIT = 30_000;
-/** In the folder of a throw-away server: whose it is. */
-const OWNER_FILE = 'owner.json';
 
 /** A commit survives the death of the process (not of the machine): no fsync, but nothing asynchronous either. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -98,11 +92,8 @@ class LocalPostgres implements Postgres {
   }
 
   async initialise(): Promise<void> {
-    await mkdir(this.folder, { recursive: true, mode: 0o755 });
-    const { uid, gid } = this.user;
-    if (uid !== undefined && gid !== undefined) await chown(this.folder, uid, gid);
-    if (!this.persistent)
-      await writeFile(join(this.folder, OWNER_FILE), JSON.stringify(identify(process.pid)));
+    await makeServerFolder(this.folder, this.user);
+    if (!this.persistent) await markThrowAway(this.folder);
     if (await exists(join(this.cluster, 'PG_VERSION'))) return;
     const initdb = await spawnTied({
       command: this.binaries.initdb,
@@ -216,7 +207,7 @@ class LocalPostgres implements Postgres {
  * @throws StackError that says what to do.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const user = serverUser();
+  const user = serverUser('PostgreSQL', 'postgres', 'DATABASE_URL');
   const binaries = findBinaries(user);
   const folder = dataFolder(options.name ?? 'dev', user);
   if (await isServed(folder)) {
@@ -243,16 +234,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   } catch (error) {
     await postgres.stop();
     throw error;
-  }
-}
-
-/** Removes what throw-away servers left behind whose owner died without a stop. */
-async function sweepAbandoned(parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    const folder = join(parent, name);
-    const content = await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => undefined);
-    if (content === undefined || isAlive(JSON.parse(content) as ProcessIdentity)) continue;
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -12,6 +12,8 @@ export interface Suite {
   /** The RocketMQ it needs, by release. */
   readonly release?: string;
   readonly postgres: boolean;
+  /** Its database specs run on MariaDB too, where there is one. */
+  readonly mariadb: boolean;
   /** Specs to run, relative to the project. */
   readonly specs: readonly string[];
   /** A hang must not last for ever. */
@@ -21,9 +23,11 @@ export interface Suite {
 const LIMIT_MINUTES: Readonly<Record<Project, number>> = { unit: 10, engine: 20, integration: 20, e2e: 25 };
 
 export function suiteLabel(suite: Suite): string {
-  const needs = [suite.release && `RocketMQ ${suite.release}`, suite.postgres && 'PostgreSQL'].filter(
-    Boolean,
-  );
+  const needs = [
+    suite.release && `RocketMQ ${suite.release}`,
+    suite.postgres && 'PostgreSQL',
+    suite.mariadb && 'MariaDB',
+  ].filter(Boolean);
   return needs.length > 0 ? `${suite.project} (${needs.join(', ')})` : suite.project;
 }
 
@@ -63,6 +67,7 @@ export function selectSuites(selection: SuiteSelection = {}): Suite[] {
     project,
     ...(release === undefined ? {} : { release }),
     postgres: project === 'integration' || project === 'e2e',
+    mariadb: project === 'integration',
     specs: find(project).filter((path) => selection.filters?.some((filter) => path.includes(filter)) ?? true),
     limitMinutes: LIMIT_MINUTES[project],
   });

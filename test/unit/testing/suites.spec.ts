@@ -14,7 +14,7 @@ describe('the suites of npm test', () => {
     expect(labels({})).toEqual([
       'unit',
       'engine (RocketMQ 5.5.0)',
-      'integration (RocketMQ 5.5.0, PostgreSQL)',
+      'integration (RocketMQ 5.5.0, PostgreSQL, MariaDB)',
       'e2e (RocketMQ 5.5.0, PostgreSQL)',
       'engine (RocketMQ 4.9.7)',
     ]);
