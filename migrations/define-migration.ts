@@ -3,6 +3,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /** Databases the tables exist for. `mysql` means MySQL 8 and MariaDB 10.6 or later. */
 export type MigrationDialect = 'postgres' | 'mysql' | 'sqlite';
 
+/** What a set of migrations may be told. */
 export interface MigrationSettings {
   /** Put before every table name; may name a schema: `messaging.rmq_`. @default 'rmq_' */
   readonly tablePrefix?: string;
@@ -23,6 +24,7 @@ export interface MigrationDefinition {
   down(dialect: MigrationDialect, settings: Required<MigrationSettings>): readonly string[];
 }
 
+/** A migration as TypeORM takes it. */
 export type MigrationClass = new () => MigrationInterface;
 
 const DEFAULTS: Required<MigrationSettings> = { tablePrefix: 'rmq_', lanes: 64 };

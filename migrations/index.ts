@@ -21,6 +21,7 @@ const DEFINITIONS: Readonly<
   transactions: [transactionLog],
 };
 
+/** What has tables of its own. */
 export type MigrationFeature = 'outbox' | 'idempotency' | 'transactions';
 
 /**

@@ -10,6 +10,7 @@ const CHECKS: readonly (readonly [name: string, command: string])[] = [
   ['types', 'tsc -p tsconfig.json --noEmit'],
   ['rooms', 'depcruise lib migrations sample-app --config .dependency-cruiser.cjs --output-type err'],
   ['documentation compiles', 'node --import tsx scripts/check-docs.ts'],
+  ['API reference is up to date', 'node --import tsx scripts/api-reference.ts --check'],
   ['build', 'node --import tsx scripts/build.ts'],
   ['package: publint', 'publint --strict'],
   ['package: types resolve', 'attw --pack . --ignore-rules cjs-resolves-to-esm'],

@@ -45,6 +45,7 @@ export interface BrokerInfo {
 export interface Admin {
   /** Creates the topic on every master, or updates it. */
   createTopic(topic: string, options?: TopicOptions): Promise<void>;
+  /** Deletes the topic everywhere. One that is not there is as good as deleted. */
   deleteTopic(topic: string): Promise<void>;
   /** Whether the name server knows a route to it. */
   topicExists(topic: string): Promise<boolean>;
@@ -53,8 +54,11 @@ export interface Admin {
    * @throws RocketMQError `TOPIC_NOT_FOUND`; `INVALID_CONFIGURATION` when brokers do not agree on its type
    */
   describeTopic(topic: string): Promise<TopicDescription>;
+  /** Creates the consumer group on every master, or updates it. */
   createGroup(group: string, options?: GroupOptions): Promise<void>;
+  /** Deletes the group with its offsets and its retry topic; its dead letters stay. */
   deleteGroup(group: string): Promise<void>;
+  /** Every broker the name server knows. */
   brokers(): Promise<readonly BrokerInfo[]>;
   /** Messages of the topic not yet acknowledged by the group, per queue `broker:queueId`; undefined while the group has no offset. */
   lag(
@@ -63,5 +67,6 @@ export interface Admin {
   ): Promise<{ readonly total: number; readonly queues: ReadonlyMap<string, number> }>;
   /** Lowest and highest offset per queue `broker:queueId` (the highest is the next to be written). */
   offsets(topic: string): Promise<ReadonlyMap<string, { readonly min: number; readonly max: number }>>;
+  /** Called by the client when it closes. */
   close(): Promise<void>;
 }

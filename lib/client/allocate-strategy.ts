@@ -9,6 +9,7 @@ import type { MessageQueue } from '../message/message.js';
 export interface AllocateStrategy {
   /** Java's name of the strategy, for logs: `AVG`, `AVG_BY_CIRCLE`, … */
   readonly name: string;
+  /** The queues of this member; none when it is not among the members. */
   allocate(
     group: string,
     clientId: string,

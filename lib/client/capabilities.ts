@@ -17,4 +17,5 @@ export type Capability =
   | 'query'
   | 'admin';
 
+/** Everything an engine can do. */
 export type Capabilities = ReadonlySet<Capability>;

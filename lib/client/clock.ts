@@ -9,7 +9,9 @@ export interface Clock {
   now(): number;
   /** Milliseconds of a clock that never jumps. For deadlines, leases and intervals. */
   monotonic(): number;
+  /** Calls back once, after so many milliseconds of `monotonic`. */
   setTimeout(callback: () => void, ms: number): ClockTimer;
+  /** Takes a timer back; one that is over is fine. */
   clearTimeout(timer: ClockTimer): void;
 }
 

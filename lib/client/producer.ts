@@ -4,6 +4,7 @@ import type { SendOptions, SendReceipt } from './send.js';
 /** What to do when the broker stored a message but reports another status than SEND_OK. */
 export type NotFullyStoredPolicy = 'accept' | 'throw' | 'retry';
 
+/** How a producer sends, and with which limits. (Java: `DefaultMQProducer`.) */
 export interface ProducerOptions {
   /** Producer group. Brokers ask any member of it about unfinished transactions. */
   readonly group: string;
@@ -15,7 +16,7 @@ export interface ProducerOptions {
   readonly maxMessageSize?: number;
   /** Bodies of at least this many bytes are compressed with zlib; `Infinity` switches it off. @default 4096 */
   readonly compressAboveBytes?: number;
-  /** @default 'accept' */
+  /** What `send` does about a message that is stored without the guarantees asked for. @default 'accept' */
   readonly onNotFullyStored?: NotFullyStoredPolicy;
   /** Prefer brokers that answered quickly (Java: `sendLatencyFaultEnable`). @default false */
   readonly latencyAware?: boolean;
@@ -46,6 +47,7 @@ export interface HalfMessage {
 /** Sends messages. One producer per group and connection; safe to use concurrently. */
 export interface Producer {
   readonly group: string;
+  /** Registers the group, so that brokers can ask it about half messages. The client has to be started. */
   start(): Promise<void>;
   /** @throws RocketMQError; `retryable` tells whether the same call may succeed later. */
   send(message: Message, options?: SendOptions): Promise<SendReceipt>;

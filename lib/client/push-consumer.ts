@@ -16,9 +16,12 @@ export type ConsumeResult =
   | { readonly action: 'retry'; readonly delayMs?: number | undefined }
   | { readonly action: 'dead-letter'; readonly reason?: string | undefined };
 
+/** What a handler says of a message that is done. */
 export const ACK: ConsumeResult = { action: 'ack' };
+/** What a handler says of a message it wants again, by the broker's schedule. */
 export const RETRY: ConsumeResult = { action: 'retry' };
 
+/** What a handler knows about a delivery beside its messages. */
 export interface DeliveryContext {
   readonly group: string;
   /** Aborts when the result no longer matters: queue lost to another owner, consume timeout, end of the drain. */
@@ -38,6 +41,7 @@ export type MessageHandler = (
 /** Where a group starts that has no offset yet. @see Java: `ConsumeFromWhere` */
 export type StartFrom = 'last' | 'first' | Date;
 
+/** How a consumer group receives, and with which limits. (Java: `DefaultMQPushConsumer`.) */
 export interface PushConsumerOptions {
   readonly group: string;
   readonly subscriptions: readonly Subscription[];
@@ -99,9 +103,11 @@ export interface PushConsumer {
   start(): Promise<void>;
   /** No new handler calls for the topic, or for all. What runs may finish. */
   pause(topic?: string): void;
+  /** Ends a pause of the topic, or of all. */
   resume(topic?: string): void;
   /** Adds a subscription, or replaces its filter, at run time. */
   subscribe(subscription: Subscription): Promise<void>;
+  /** Gives the topic's queues back. The other members hear of it with the next heartbeat. */
   unsubscribe(topic: string): Promise<void>;
   /** Resolves when this member owns its share of every subscribed topic for the first time. */
   whenAssigned(signal?: AbortSignal): Promise<void>;
@@ -109,6 +115,7 @@ export interface PushConsumer {
   assignment(): readonly string[];
   /** Handler calls under way. */
   readonly inFlight: number;
+  /** Called with everything the consumer does or notices, for as long as it lives. */
   onEvent(listener: (event: ConsumerEvent) => void): void;
   /**
    * Stops pulling, lets running handlers finish within `drainTimeoutMs`, reports offsets, leaves the group.

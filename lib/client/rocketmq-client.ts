@@ -20,6 +20,7 @@ export interface MemoryBrokerHandle {
   close(): void;
 }
 
+/** Which cluster, and how to talk to it. One of `nameServer`, `endpoints` and `engine` has to be given. */
 export interface ClientOptions {
   /** Name servers of the remoting engine: `host:9876;host2:9876`. */
   readonly nameServer?: string;
@@ -63,13 +64,18 @@ export interface RocketMQClient {
    * @throws RocketMQError `CONNECTION_FAILED` when no name server or endpoint answers
    */
   start(): Promise<void>;
+  /** A producer that has yet to be started. It is closed with the client. */
   createProducer(options: ProducerOptions): Producer;
+  /** A push consumer that has yet to be started. It is closed with the client. */
   createPushConsumer(options: PushConsumerOptions): PushConsumer;
+  /** A pull consumer that has yet to be started. It is closed with the client. */
   createPullConsumer(options: PullConsumerOptions): PullConsumer;
+  /** Topics, groups, offsets. */
   readonly admin: Admin;
   /** Asks the name server or endpoint now. */
   checkConnection(): Promise<ConnectionState>;
   readonly state: ConnectionState;
+  /** Called with every change of {@link ConnectionState}. */
   onStateChange(listener: (state: ConnectionState) => void): void;
   /** Consumers first, then producers, then connections. Idempotent. */
   close(): Promise<void>;

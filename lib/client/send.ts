@@ -32,6 +32,7 @@ export type MessageQueueSelector = (
   orderingKey: string,
 ) => MessageQueue;
 
+/** What one send may say for itself. */
 export interface SendOptions {
   /** One deadline over all attempts, milliseconds. @default the producer's `sendTimeoutMs` */
   readonly timeoutMs?: number;

@@ -16,6 +16,7 @@ export function sql92(expression: string): MessageFilter {
   return { type: 'sql92', expression };
 }
 
+/** A topic, and which of its messages. */
 export interface Subscription {
   readonly topic: string;
   /** @default everything */

@@ -8,6 +8,7 @@ import { commitRolledBack, journalOf } from './transaction-journal.js';
 /** What the database isolates a transaction from. */
 export type IsolationLevel = Parameters<QueryRunner['startTransaction']>[0];
 
+/** How a transaction is run. */
 export interface OwnTransactionOptions {
   /** @default the database's, READ COMMITTED on MySQL and MariaDB */
   readonly isolation?: IsolationLevel | undefined;

@@ -20,13 +20,19 @@ export function dataSourceTransactionHost(dataSource: DataSource): TransactionHo
 /** The part of `TransactionHost` of @nestjs-cls/transactional (with its TypeORM adapter) that is needed here. */
 export interface ClsTransactionHost {
   readonly tx: unknown;
+  /** When it says no, `tx` is not looked at. */
   isTransactionActive?(): boolean;
 }
 
-/** For @nestjs-cls/transactional: pass its injected `TransactionHost<TransactionalAdapterTypeOrm>`. */
-export function clsTransactionHost(host: ClsTransactionHost): TransactionHost {
+/**
+ * For @nestjs-cls/transactional with its TypeORM adapter: pass its injected `TransactionHost`, or a function that
+ * finds it when it is needed, `() => TransactionHost.getInstance()`.
+ */
+export function clsTransactionHost(host: ClsTransactionHost | (() => ClsTransactionHost)): TransactionHost {
   return {
-    current: () =>
-      host.isTransactionActive?.() === false ? undefined : (host.tx as EntityManager | undefined),
+    current: () => {
+      const found = typeof host === 'function' ? host() : host;
+      return found.isTransactionActive?.() === false ? undefined : (found.tx as EntityManager | undefined);
+    },
   };
 }

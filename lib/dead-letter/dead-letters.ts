@@ -16,6 +16,7 @@ export interface DeadLetter {
   readonly message: ReceivedMessage;
 }
 
+/** Which page of dead letters. */
 export interface DeadLetterPageRequest {
   /** At most 500. @default 50 */
   readonly limit?: number;
@@ -25,6 +26,7 @@ export interface DeadLetterPageRequest {
   readonly connection?: string;
 }
 
+/** A page of dead letters. */
 export interface DeadLetterPage {
   /** Newest first. */
   readonly items: readonly DeadLetter[];

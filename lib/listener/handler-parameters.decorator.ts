@@ -5,6 +5,7 @@ import { ParameterKind, PARAMETERS_METADATA, type ParameterEntry } from './liste
 import { isStandardSchema, type StandardSchema } from './standard-schema.js';
 import { StandardSchemaPipe } from './standard-schema.pipe.js';
 
+/** A pipe as `@Payload` and its like take it: an instance, or a class that Nest makes. */
 export type ParameterPipe = Type<PipeTransform> | PipeTransform;
 
 /** How to validate a payload. */

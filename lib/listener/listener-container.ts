@@ -4,6 +4,7 @@ import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { ConsumerPlan } from './consumer-plan.js';
 import type { HandlerWatch } from './handler-watch.js';
 
+/** What a listener does: `paused` keeps its queues and takes no messages, `failed` could not start. */
 export type ListenerState = 'stopped' | 'starting' | 'running' | 'paused' | 'stopping' | 'failed';
 
 /** What a container needs beside its plan. */

@@ -79,6 +79,7 @@ export interface ListenerOptions {
   readonly tuning?: ConsumerTuning;
 }
 
+/** Options of `@RocketMQBatchListener`. */
 export interface BatchListenerOptions extends ListenerOptions {
   /** Messages per call, at most; all of one queue. @default 32 */
   readonly batchSize?: number;

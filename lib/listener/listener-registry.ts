@@ -53,6 +53,7 @@ export class RocketMQListenerRegistry {
     }
   }
 
+  /** Every listener of the application with its state, disabled ones too. */
   list(): readonly ListenerInfo[] {
     return this.definitions.map(({ id, options }) => {
       const container = this.containers.get(id);

@@ -35,6 +35,7 @@ export class RocketMQContext {
   /** Of the call this is the context of. @internal */
   observation: HandleObservation | undefined;
 
+  /** For tests; the library makes its own. */
   constructor(
     /** Batch listeners: every message of this call. Others: the one message. */
     readonly messages: readonly ReceivedMessage[],

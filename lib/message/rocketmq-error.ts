@@ -51,6 +51,7 @@ export type RocketMQErrorCode =
   /** The database refused or was not reachable. */
   | 'DATABASE_FAILED';
 
+/** What else is known about an error. */
 export interface RocketMQErrorOptions {
   /** Whether the same call may succeed later without a change. @default false */
   readonly retryable?: boolean;

@@ -15,7 +15,9 @@ export type ClientFactory = typeof createRocketMQClient;
 
 /** One cluster this application talks to: its client, opened once, and its producer. */
 export class RocketMQConnection implements ProducerSource {
+  /** The producer of the connection's template; starts with the first send. */
   readonly producer: Producer;
+  /** For payloads that name no serializer of their own. */
   readonly serializer: MessageSerializer;
   /** Topics the application wants to be there; see `ConnectionOptions.declaredTopics`. */
   readonly declaredTopics: Readonly<Record<string, TopicOptions>>;
@@ -26,7 +28,9 @@ export class RocketMQConnection implements ProducerSource {
   private opened = false;
   private closed = false;
 
+  /** @internal made by the module */
   constructor(
+    /** As in the options; `default` is the top level. */
     readonly name: string,
     { producer, serializer = jsonSerializer, declaredTopics = {}, ...options }: ConnectionOptions,
     services: {

@@ -18,14 +18,17 @@ export class RocketMQConnections implements Iterable<RocketMQConnection> {
     );
   }
 
+  /** Whether there is a connection of this name. */
   has(name: string): boolean {
     return this.connections.has(name);
   }
 
+  /** `default` and the names of `connections`. */
   names(): readonly string[] {
     return [...this.connections.keys()];
   }
 
+  /** Every connection with its state, as last seen; nobody is asked. */
   states(): Readonly<Record<string, ConnectionState>> {
     return Object.fromEntries([...this.connections].map(([name, { state }]) => [name, state]));
   }

@@ -14,7 +14,7 @@ import type { OutboxOptions } from '../outbox/outbox-options.js';
 
 /** One cluster this application talks to. */
 export interface ConnectionOptions extends Omit<ClientOptions, 'clock' | 'log'> {
-  /** @default { group: 'nestjs-rocketmq' } */
+  /** How this connection sends. @default { group: 'nestjs-rocketmq' } */
   readonly producer?: Partial<ProducerOptions>;
   /** For payloads sent and received over this connection. @default jsonSerializer */
   readonly serializer?: MessageSerializer;
@@ -49,12 +49,14 @@ export interface RocketMQModuleOptions extends ConnectionOptions {
   readonly enhancers?: EnhancerSwitches;
   /** Changes options of listeners by id; `enabled: false` leaves one out. */
   readonly listeners?: Readonly<Record<string, ListenerOverrides>>;
+  /** How the application stops listening. */
   readonly shutdown?: {
     /** How long handlers at work may take when the application closes. @default '10s' */
     readonly drainTimeout?: Duration;
   };
   /** What becomes of messages that trying again cannot help. @default reject, for all */
   readonly failures?: FailurePolicies;
+  /** Where outbox, idempotency and transactions find the database. */
   readonly database?: {
     /** Token of the `DataSource` outbox, idempotency and transactions use. @default TypeORM's `DataSource` */
     readonly dataSource?: InjectionToken;

@@ -17,10 +17,16 @@ import { templateProvider } from './template.providers.js';
  */
 @Module({})
 export class RocketMQModule extends ConfigurableModuleClass {
+  /** Takes {@link RocketMQModuleOptions}, and `isGlobal` (true unless said otherwise). */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
     return complete(super.forRoot(options), Object.keys(options.connections ?? {}));
   }
 
+  /**
+   * The same from a factory (`useFactory` with `inject`), or from a provider with a method `createRocketMQOptions`
+   * (`useClass`, `useExisting`). What has to be known before the options are is said here: `isGlobal`, and in
+   * `connectionNames` the named connections whose templates are injected.
+   */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return complete(super.forRootAsync(options), options.connectionNames ?? []);
   }

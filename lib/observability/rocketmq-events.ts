@@ -128,6 +128,7 @@ export interface RocketMQEventMap {
   };
 }
 
+/** The name of an event. */
 export type RocketMQEventName = keyof RocketMQEventMap;
 
 /** The typed event stream of one RocketMQModule. A listener that throws is reported and never disturbs messaging. */
@@ -155,6 +156,7 @@ export class RocketMQEvents {
     };
   }
 
+  /** Tells every listener, at once. For the library itself; an application may emit in tests. */
   emit<N extends RocketMQEventName>(name: N, event: RocketMQEventMap[N]): void {
     this.emitter.emit(name, event);
   }

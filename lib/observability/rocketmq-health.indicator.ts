@@ -20,6 +20,7 @@ export type RocketMQHealth<Key extends string = string> = Record<
   { readonly status: 'up' | 'down' } & Readonly<Record<string, unknown>>
 >;
 
+/** How long health may take. */
 export interface HealthCheckOptions {
   /** A probe that takes longer is down. Milliseconds. @default 3000 */
   readonly timeoutMs?: number;

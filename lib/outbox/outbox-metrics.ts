@@ -26,6 +26,7 @@ export interface LaneMetrics {
   readonly dead: number;
 }
 
+/** The outbox as all instances together last reported it. */
 export interface OutboxSnapshot {
   readonly lanes: readonly LaneMetrics[];
   /** Ids of live instances. */
@@ -55,6 +56,7 @@ export interface LocalOutboxMetrics {
   readonly inFlight: number;
 }
 
+/** Whether the outbox does its work, and why not. */
 export interface OutboxHealth {
   readonly status: 'up' | 'down';
   /** What is wrong and what to do, when it is down. */
@@ -86,6 +88,7 @@ export class OutboxMetrics {
     return { instance: this.relay.instance, lanes: this.relay.ownedLanes, ...this.relay.load };
   }
 
+  /** Reads what the owners of all lanes reported: two small queries, whatever the number of rows. */
   async snapshot(): Promise<OutboxSnapshot> {
     const { tablePrefix } = this.options;
     const { now, epochMs } = SQL_WORDS[this.dialect];

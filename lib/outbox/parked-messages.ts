@@ -33,6 +33,7 @@ export interface ParkedMessage {
   readonly size: number;
 }
 
+/** A parked message with what it carries. */
 export interface ParkedMessageDetail extends ParkedMessage {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
@@ -49,6 +50,7 @@ export interface ParkedFilter {
   readonly parkedAfter?: Date;
 }
 
+/** Which page of parked messages. */
 export interface ParkedPageRequest {
   /** Only rows with a higher id: the `next` of the page before. @default from the beginning */
   readonly after?: number;
@@ -56,6 +58,7 @@ export interface ParkedPageRequest {
   readonly limit?: number;
 }
 
+/** A page of parked messages. */
 export interface ParkedPage {
   /** In order of id. */
   readonly items: readonly ParkedMessage[];

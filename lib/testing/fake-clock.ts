@@ -41,6 +41,7 @@ export class FakeClock implements Clock {
     return this.#monotonic;
   }
 
+  /** Runs the callback when the time was advanced so far. */
   setTimeout(callback: () => void, ms: number): ClockTimer {
     const order = this.#nextOrder++;
     const wait = Number.isFinite(ms) && ms > 0 ? ms : 0;
@@ -48,6 +49,7 @@ export class FakeClock implements Clock {
     return order;
   }
 
+  /** Takes a timer back. */
   clearTimeout(timer: ClockTimer): void {
     if (typeof timer === 'number') this.#timers.delete(timer);
   }

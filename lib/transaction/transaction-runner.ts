@@ -43,6 +43,7 @@ export interface TransactionSendOptions extends Pick<
   readonly isolation?: IsolationLevel;
 }
 
+/** How a transactional send ended. */
 export interface TransactionResult<T> {
   /** What the local transaction returned. */
   readonly result: T;

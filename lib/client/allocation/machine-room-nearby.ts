@@ -5,7 +5,9 @@ import { memberIndex } from './member-index.js';
 
 /** Tells where brokers and members run. (Java: `AllocateMachineRoomNearby.MachineRoomResolver`.) */
 export interface MachineRoomResolver {
+  /** The room of the broker that holds the queue. */
   brokerDeployIn(queue: MessageQueue): string;
+  /** The room of a member. */
   consumerDeployIn(clientId: string): string;
 }
 

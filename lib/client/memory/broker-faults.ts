@@ -41,6 +41,7 @@ export interface BrokerRequest {
  */
 export type RequestOutcome = 'refused' | 'busy' | 'request-lost' | 'answer-lost' | 'cut';
 
+/** What goes wrong with a request. */
 export interface RequestFault {
   /** Milliseconds on the broker's clock before the broker acts. */
   readonly delayMs?: number;
@@ -61,6 +62,7 @@ export interface BrokerDelivery {
   readonly attempt: number;
 }
 
+/** What goes wrong with a delivery. */
 export interface DeliveryFault {
   /** How often the message arrives, from 1. Copies of a concurrent consumer may be handled at the same time. @default 1 */
   readonly copies?: number;
@@ -75,6 +77,7 @@ export interface BrokerCheck {
   readonly check: number;
 }
 
+/** What goes wrong with a check. */
 export interface CheckFault {
   /** How often the question is asked, each time of the next member of the group; 0 loses it. @default 1 */
   readonly copies?: number;
@@ -87,7 +90,10 @@ export interface CheckFault {
 export interface BrokerFaults {
   /** While true every request is refused. Asked at each request and at each answer to a held pull. */
   unavailable?(): boolean;
+  /** Asked at every request of a client. */
   onRequest?(request: BrokerRequest): RequestFault | undefined;
+  /** Asked before a message is handed to a consumer. */
   onDeliver?(delivery: BrokerDelivery): DeliveryFault | undefined;
+  /** Asked before a producer is asked about a half message. */
   onCheck?(check: BrokerCheck): CheckFault | undefined;
 }
