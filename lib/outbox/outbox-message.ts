@@ -68,8 +68,9 @@ export function toUnplacedRow(
   const messageId = messageIdOf(options, defaults);
   const body = (options.serializer ?? defaults.serializer).serialize(payload);
   const times = timesOf(options);
-  const context = defaults.contextHeaders?.({ topic, tag, keys, orderingKey, messageId });
-  const headers = context === undefined ? options.headers : { ...context, ...options.headers };
+  const own = options.headers;
+  const context = defaults.contextHeaders?.({ topic, tag, keys, orderingKey, messageId, headers: own });
+  const headers = context === undefined ? own : { ...context, ...own };
   const message: Message = {
     topic,
     tag,

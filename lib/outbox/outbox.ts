@@ -65,9 +65,7 @@ export class Outbox {
     options?: OutboxSendOptions,
   ): Promise<OutboxReceipt>;
   async send(...args: unknown[]): Promise<OutboxReceipt> {
-    const [tx, destination, payload, options] = isDestination(args[0])
-      ? [this.deps.transactionHost.current(), ...args]
-      : args;
+    const [tx, destination, payload, options] = isDestination(args[0]) ? [this.ambient(), ...args] : args;
     const [receipt] = await this.write(tx as EntityManager | undefined, 'outbox.send', [
       {
         destination: destination as string | Destination,
@@ -86,7 +84,13 @@ export class Outbox {
   ): Promise<readonly OutboxReceipt[]> {
     return args.length === 2
       ? this.write(args[0], 'outbox.sendAll', args[1])
-      : this.write(this.deps.transactionHost.current(), 'outbox.sendAll', args[0]);
+      : this.write(this.ambient(), 'outbox.sendAll', args[0]);
+  }
+
+  /** Asked at every call: whoever knows the transaction may have outlived it. */
+  private ambient(): EntityManager | undefined {
+    const manager = this.deps.transactionHost.current();
+    return manager?.queryRunner ? manager : undefined;
   }
 
   private async write(
