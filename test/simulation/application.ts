@@ -1,0 +1,310 @@
+import 'reflect-metadata';
+import { AsyncResource } from 'node:async_hooks';
+import type { ExecutionContext } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { defer, lastValueFrom } from 'rxjs';
+import type { DataSource, EntityManager } from 'typeorm';
+import { MemoryClient } from '../../lib/client/memory/memory-client.js';
+import type { Producer } from '../../lib/client/producer.js';
+import { CommitOutcomeUnknownError, runInTransaction } from '../../lib/database/own-transaction.js';
+import { SqlSession } from '../../lib/database/sql-session.js';
+import { dataSourceTransactionHost } from '../../lib/database/transaction-host.js';
+import { watch } from '../../lib/database/transaction-journal.js';
+import { resolveIdempotencyOptions } from '../../lib/idempotency/idempotency-options.js';
+import { IDEMPOTENT_METADATA } from '../../lib/idempotency/idempotency.tokens.js';
+import { Idempotency } from '../../lib/idempotency/idempotency.js';
+import { IdempotencyInterceptor } from '../../lib/idempotency/idempotency.interceptor.js';
+import { PostgresInboxStore } from '../../lib/idempotency/postgres-inbox-store.js';
+import { planConsumers, type ConsumerPlan } from '../../lib/listener/consumer-plan.js';
+import type { HandlerPipeline, HandlerPipelineFactory } from '../../lib/listener/handler-pipeline.js';
+import { createListenerContainer } from '../../lib/listener/listener-container.factory.js';
+import type { ListenerContainer } from '../../lib/listener/listener-container.js';
+import type { InstanceWrapper } from '../../lib/listener/listener-definition.js';
+import type { RocketMQContext } from '../../lib/listener/rocketmq-context.js';
+import { jsonSerializer } from '../../lib/message/message-serializer.js';
+import { RocketMQEvents } from '../../lib/observability/rocketmq-events.js';
+import { resolveOutboxOptions } from '../../lib/outbox/outbox-options.js';
+import { OutboxRelay } from '../../lib/outbox/outbox-relay.js';
+import { Outbox } from '../../lib/outbox/outbox.js';
+import { PostgresOutboxStore } from '../../lib/outbox/postgres-outbox-store.js';
+import { LogChecker } from '../../lib/transaction/log-checker.js';
+import { PostgresTransactionLog } from '../../lib/transaction/postgres-transaction-log.js';
+import { LOG_CHECKER, TransactionCheckers } from '../../lib/transaction/transaction-checkers.js';
+import { resolveTransactionOptions } from '../../lib/transaction/transaction-options.js';
+import { TransactionRunner } from '../../lib/transaction/transaction-runner.js';
+import type { Checker } from './checker.js';
+import type { FakeDatabase } from './fake-database.js';
+import { fakeDataSource } from './fake-query-runner.js';
+import type { Machine } from './machine.js';
+import type { JobPlan, ListenerPlan, Scenario } from './scenario.js';
+import type { SimBroker } from './sim-broker.js';
+
+const PREFIX = 'rmq_';
+const DRAIN_MS = 3_000;
+const NO_LEASE = { acquire: () => Promise.resolve(false) };
+
+/** What is passed from process to process: only what is outside of them. */
+export interface Surroundings {
+  readonly scenario: Scenario;
+  readonly database: FakeDatabase;
+  readonly broker: SimBroker;
+  readonly checker: Checker;
+}
+
+interface Order {
+  readonly label: string;
+  readonly key?: string;
+}
+
+/**
+ * One instance of an application: the shipped outbox, transactions, inbox and listeners, wired as the module wires
+ * them, on the clock, database and broker of a simulated machine.
+ */
+export class Application {
+  readonly relay: OutboxRelay;
+  readonly #dataSource: DataSource;
+  readonly #client: MemoryClient;
+  readonly #producer: Producer;
+  readonly #outbox: Outbox;
+  readonly #transactions: TransactionRunner;
+  readonly #interceptor: IdempotencyInterceptor;
+  readonly #events = new RocketMQEvents();
+  readonly #containers: ListenerContainer[] = [];
+  readonly #jobs = new Set<Promise<void>>();
+  #nextId = 0;
+
+  constructor(
+    readonly machine: Machine,
+    private readonly around: Surroundings,
+  ) {
+    const { scenario, database, broker } = around;
+    const { world, clock, name } = machine;
+    const dataSource = fakeDataSource(machine, database);
+    this.#dataSource = dataSource;
+    broker.expect(name, machine);
+    this.#client = new MemoryClient({
+      engine: 'memory',
+      memory: { broker },
+      instanceName: name,
+      clock,
+      requestTimeoutMs: 1_500,
+      heartbeatIntervalMs: 20_000,
+    });
+    this.#producer = this.#client.createProducer({ group: 'app', sendTimeoutMs: 1_200 });
+    const events = this.#events;
+    const store = new PostgresOutboxStore(new SqlSession(dataSource, 'postgres'), PREFIX);
+    const options = resolveOutboxOptions({ ...scenario.outbox, ordering: scenario.ordering });
+    this.relay = new OutboxRelay({
+      store,
+      lease: NO_LEASE,
+      producer: () => this.#producer,
+      clock,
+      events,
+      options,
+      random: world.random.next,
+      instance: name,
+    });
+    const defaults = { serializer: jsonSerializer, nextMessageId: () => this.#messageId() };
+    watch(dataSource);
+    this.#outbox = new Outbox({
+      dataSource,
+      store,
+      relay: this.relay,
+      transactionHost: dataSourceTransactionHost(dataSource),
+      defaults,
+      ordering: scenario.ordering,
+    });
+    const transactionOptions = resolveTransactionOptions({
+      graceMs: 1_000,
+      checkWaitMs: 300,
+      whenBrokerAway: scenario.whenBrokerAway,
+    });
+    const log = new PostgresTransactionLog(dataSource, PREFIX);
+    const checkers = new TransactionCheckers('app', events, clock);
+    const logChecker = new LogChecker(log, transactionOptions, clock);
+    checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
+    this.#producer.setTransactionCheck(checkers.check);
+    this.#transactions = new TransactionRunner({
+      dataSource,
+      producer: this.#producer,
+      log,
+      checkers,
+      events,
+      clock,
+      defaults,
+      options: transactionOptions,
+      outbox: this.#outbox,
+    });
+    const idempotency = new Idempotency({
+      dataSource,
+      store: new PostgresInboxStore(dataSource, PREFIX),
+      lease: NO_LEASE,
+      clock,
+      events,
+      options: resolveIdempotencyOptions({ waitMs: 1_000, busyRetryMs: 500, leaseMs: 4_000 }),
+      instance: name,
+    });
+    this.#interceptor = new IdempotencyInterceptor(idempotency, new Reflector());
+  }
+
+  /** Rejects when something it needs is away; whoever supervises it starts it again. */
+  async start(): Promise<void> {
+    const { scenario } = this.around;
+    await this.#client.start();
+    await this.#producer.start();
+    await this.relay.start();
+    for (const listener of scenario.listeners) {
+      const container = await this.#container(listener);
+      this.#containers.push(container);
+      await container.start();
+    }
+  }
+
+  /** SIGTERM: requests end, then listeners, then the relay. Resolves with what was given up. */
+  async stop(): Promise<number> {
+    await Promise.all(this.#jobs);
+    let abandoned = 0;
+    for (const container of this.#containers) abandoned += await container.stop(DRAIN_MS);
+    abandoned += (await this.relay.drain(DRAIN_MS)).abandoned;
+    await this.#client.close();
+    return abandoned;
+  }
+
+  /** Nobody is there to hear of its failure: the process may be dead by then. */
+  run(job: JobPlan): void {
+    const running = this.#run(job).finally(() => this.#jobs.delete(running));
+    this.#jobs.add(running);
+  }
+
+  async #run(job: JobPlan): Promise<void> {
+    const { checker } = this.around;
+    checker.begun(job);
+    const work = (tx: EntityManager): Promise<void> => this.#business(tx, job);
+    try {
+      if (job.kind === 'transaction') {
+        const [message] = job.messages;
+        await this.#transactions.sendInTransaction('orders', { label: message?.label }, work);
+      } else {
+        await runInTransaction(this.#dataSource, work, {
+          stillThere: () => Promise.resolve(true),
+        });
+      }
+      checker.told(job, 'committed');
+    } catch (error) {
+      checker.told(job, error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back');
+    }
+  }
+
+  async #business(tx: EntityManager, { kind, messages, end, workMs }: JobPlan): Promise<void> {
+    const { scenario } = this.around;
+    for (const { label, key } of messages) {
+      if (key !== undefined && scenario.ordering === 'natural') await tx.query('app.lock', [key]);
+      await tx.query('app.business', [label, key]);
+      if (kind === 'outbox') {
+        await this.#outbox.send(tx, 'orders', { label, key }, key === undefined ? {} : { orderingKey: key });
+      }
+    }
+    if (workMs > 0) await new Promise<void>((resolve) => this.machine.clock.setTimeout(resolve, workMs));
+    if (end === 'throw') throw new Error('The business changed its mind');
+    if (end === 'swallow') await tx.query('app.fail').catch(() => undefined);
+  }
+
+  async #container(plan: ListenerPlan): Promise<ListenerContainer> {
+    const { plans } = planConsumers([definitionOf(plan)]);
+    const [planned] = plans as [ConsumerPlan];
+    const consumer = {
+      ...planned.consumer,
+      offsetPersistIntervalMs: 1_000,
+      rebalanceIntervalMs: 6_000,
+      pullBatchSize: 8,
+    };
+    return createListenerContainer(
+      { ...planned, consumer },
+      this.#client,
+      { serializer: jsonSerializer, policies: {} },
+      {
+        pipelines: this.#pipelines(plan),
+        events: this.#events,
+        clock: this.machine.clock,
+        log: () => undefined,
+        root: new AsyncResource('Simulation'),
+      },
+    );
+  }
+
+  /** Nest's pipeline with the one interceptor that is the library's. */
+  #pipelines(plan: ListenerPlan): HandlerPipelineFactory {
+    class Listener {}
+    const handler = (): void => undefined;
+    Reflect.defineMetadata(IDEMPOTENT_METADATA, { mode: plan.idempotent }, handler);
+    const bound = {
+      instance: {},
+      invoke: (payload: unknown, context: RocketMQContext): Promise<unknown> => {
+        const execution = {
+          getType: () => 'rocketmq',
+          getHandler: () => handler,
+          getClass: () => Listener,
+          getArgs: () => [payload, context],
+        } as unknown as ExecutionContext;
+        const next = { handle: () => defer(() => this.#handle(plan, payload as Order, context)) };
+        return lastValueFrom(this.#interceptor.intercept(execution, next), { defaultValue: undefined });
+      },
+      filter: (_payload: unknown, context: RocketMQContext): Promise<unknown> =>
+        Promise.reject(context.failure as Error),
+    };
+    const pipeline: HandlerPipeline = { bound, bind: () => Promise.resolve(bound) };
+    return { create: () => Promise.resolve(pipeline) } as unknown as HandlerPipelineFactory;
+  }
+
+  async #handle(plan: ListenerPlan, order: Order, context: RocketMQContext): Promise<void> {
+    const { checker } = this.around;
+    const end = checker.handling(this.machine, plan, order.label);
+    try {
+      const { tx } = context;
+      if (tx === undefined) checker.outsideEffect(this.machine, plan, order.label);
+      else {
+        await tx.query('app.effect', [plan.group, order.label, order.key]);
+        if (plan.producesTo !== undefined) {
+          const made = { label: `${order.label}>` };
+          await tx.query('app.business', [made.label, undefined]);
+          await this.#outbox.send(tx, plan.producesTo, made);
+        }
+      }
+      if (checker.shouldFail(plan, order.label)) throw new Error('The handler failed');
+    } finally {
+      end();
+    }
+  }
+
+  #messageId(): string {
+    const who = Buffer.from(this.machine.name).toString('hex').padEnd(16, '0').slice(0, 16);
+    return (who + (this.#nextId++).toString(16).padStart(16, '0')).toUpperCase();
+  }
+}
+
+function definitionOf({ group, topic, mode, concurrency }: ListenerPlan) {
+  return {
+    id: group,
+    batch: false,
+    deadLettersOf: undefined,
+    options: {
+      topic,
+      group,
+      mode,
+      concurrency,
+      startFrom: 'first' as const,
+      timeout: 20_000,
+    },
+    handlers: [
+      {
+        wrapper: {} as InstanceWrapper,
+        prototype: {},
+        method: 'handle',
+        tags: undefined,
+        usesPayload: true,
+        usesTransaction: true,
+        itemPipe: undefined,
+      },
+    ],
+  } as const;
+}

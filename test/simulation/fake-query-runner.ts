@@ -1,0 +1,274 @@
+import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
+import { DatabaseError, type Answer, type FakeDatabase, type Tx } from './fake-database.js';
+import type { FaultKind } from './faults.js';
+import { never, type Machine } from './machine.js';
+import { statementFor, type Statement } from './statements.js';
+
+interface Subscriber extends Pick<
+  EntitySubscriberInterface,
+  'afterQuery' | 'afterTransactionCommit' | 'afterTransactionRollback'
+> {}
+
+/** The part of a TypeORM DataSource that the library uses, for one process. */
+export interface FakeDataSource {
+  readonly options: { readonly type: 'postgres' };
+  readonly subscribers: Subscriber[];
+  readonly manager: { readonly queryRunner: undefined };
+  createQueryRunner(): FakeQueryRunner;
+}
+
+export function fakeDataSource(machine: Machine, database: FakeDatabase): DataSource {
+  const open = new Set<FakeQueryRunner>();
+  const dataSource: FakeDataSource = {
+    options: { type: 'postgres' },
+    subscribers: [],
+    manager: { queryRunner: undefined },
+    createQueryRunner: () => {
+      const runner = new FakeQueryRunner(machine, database, dataSource, () => {
+        open.delete(runner);
+        database.sessions.delete(runner);
+      });
+      open.add(runner);
+      database.sessions.add(runner);
+      return runner;
+    },
+  };
+  machine.onCrash(() => {
+    for (const runner of open) runner.clientGone();
+  });
+  return dataSource as unknown as DataSource;
+}
+
+/**
+ * A connection and its session in the database. Behaves as TypeORM's runner for PostgreSQL does, where the library
+ * relies on it: one statement at a time, a failed statement spoils the transaction, COMMIT of a spoiled one answers
+ * ROLLBACK without an error, subscribers hear of the end.
+ */
+export class FakeQueryRunner {
+  isReleased = false;
+  isTransactionActive = false;
+  readonly data: Record<PropertyKey, unknown> = {};
+  readonly manager: EntityManager;
+  #connected = false;
+  /** The connection broke; the session in the database is gone. */
+  #broken = false;
+  #tx: Tx | undefined;
+  /** A statement without transaction is at work. */
+  #working = false;
+  #gone = false;
+
+  constructor(
+    private readonly machine: Machine,
+    private readonly database: FakeDatabase,
+    private readonly dataSource: FakeDataSource,
+    private readonly onRelease: () => void,
+  ) {
+    this.manager = {
+      queryRunner: this,
+      dataSource,
+      query: (sql: string, parameters: unknown[] = []) =>
+        this.query(sql, parameters, true).then(({ records }) => records),
+    } as unknown as EntityManager;
+  }
+
+  async connect(): Promise<void> {
+    if (this.#connected) return;
+    await this.#call('db.connect', () => {
+      this.#connected = true;
+    });
+  }
+
+  async startTransaction(): Promise<void> {
+    this.isTransactionActive = true;
+    await this.#ready();
+    await this.#call('db.begin', () => {
+      this.#tx = this.database.begin();
+    });
+  }
+
+  async query(sql: string, parameters: readonly unknown[], _structured: true): Promise<QueryAnswer> {
+    const statement = statementFor(sql);
+    await this.#ready();
+    try {
+      const answer = await this.#call(`db.${statement.name}`, () => this.#execute(statement, parameters));
+      this.#tell({ query: sql, success: true, rawResults: undefined });
+      return { raw: undefined, records: answer.records ?? [], affected: answer.affected ?? 0 };
+    } catch (error) {
+      this.#tell({ query: sql, success: false, rawResults: undefined });
+      throw error;
+    }
+  }
+
+  async commitTransaction(): Promise<void> {
+    if (!this.isTransactionActive) throw new Error('No transaction is active');
+    const committed = await this.#call('db.commit', () => {
+      const good = this.#tx?.commit() ?? false;
+      this.#tx = undefined;
+      return good;
+    });
+    this.#tell({
+      query: 'COMMIT',
+      success: true,
+      rawResults: { command: committed ? 'COMMIT' : 'ROLLBACK' },
+    });
+    this.isTransactionActive = false;
+    for (const subscriber of this.dataSource.subscribers) {
+      void subscriber.afterTransactionCommit?.(this.#event());
+    }
+  }
+
+  async rollbackTransaction(): Promise<void> {
+    if (!this.isTransactionActive) throw new Error('No transaction is active');
+    await this.#call('db.rollback', () => {
+      this.#tx?.rollback();
+      this.#tx = undefined;
+    });
+    this.#tell({ query: 'ROLLBACK', success: true, rawResults: undefined });
+    this.isTransactionActive = false;
+    for (const subscriber of this.dataSource.subscribers) {
+      void subscriber.afterTransactionRollback?.(this.#event());
+    }
+  }
+
+  release(): Promise<void> {
+    this.isReleased = true;
+    // A pool would hand on an open transaction to whoever comes next; the checker wants to know.
+    if (this.#tx !== undefined && !this.#broken && this.machine.alive) {
+      this.machine.world.violate(`${this.machine.name} gave back a connection with an open transaction`);
+    }
+    this.#end();
+    this.onRelease();
+    return Promise.resolve();
+  }
+
+  /** The process died, and the database notices: what was already on its way there is still done. */
+  clientGone(): void {
+    this.#gone = true;
+    if (!this.#working) this.#end();
+  }
+
+  /** The database ends the session. */
+  terminate(): void {
+    if (!this.#working) this.#end();
+    this.#broken = true;
+  }
+
+  async #ready(): Promise<void> {
+    if (this.isReleased) throw new Error('QueryRunner was released already');
+    await this.connect();
+  }
+
+  /** Out to the database and back, with what may happen on the way. */
+  async #call<T>(point: string, effect: () => T | Promise<T>): Promise<T> {
+    const { machine } = this;
+    const { world } = machine;
+    if (!machine.alive) return never();
+    await machine.awake();
+    if (this.#broken) throw gone();
+    const fault = world.cross(machine, point);
+    await this.#before(fault);
+    const latency = world.latencyMs();
+    const early = world.random.chance(0.5);
+    this.#working = true;
+    if (latency > 0 && !early) await world.pause(latency);
+    let answer: T;
+    try {
+      if (fault === 'deadlock') throw this.#spoiled(new DatabaseError('40P01', 'deadlock detected'));
+      answer = await effect();
+    } finally {
+      this.#working = false;
+      if (this.#gone) this.#end();
+    }
+    if (latency > 0 && early) await world.pause(latency);
+    await this.#after(fault);
+    if (!machine.alive || machine.frozen) await machine.awake();
+    return answer;
+  }
+
+  async #before(fault: FaultKind | undefined): Promise<void> {
+    const { machine } = this;
+    if (fault === undefined) return;
+    if (fault === 'crash-before') {
+      machine.crash();
+      await never();
+    }
+    if (fault === 'freeze-before') {
+      machine.freeze(machine.world.freezeMs());
+      await machine.awake();
+    }
+    if (fault === 'slow-before') await machine.world.pause(machine.world.slowMs());
+    if (fault === 'fail-before') this.#break();
+  }
+
+  async #after(fault: FaultKind | undefined): Promise<void> {
+    const { machine } = this;
+    if (fault === undefined) return;
+    if (fault === 'crash-after') machine.crash();
+    if (fault === 'freeze-after') machine.freeze(machine.world.freezeMs());
+    if (fault === 'slow-after') await machine.world.pause(machine.world.slowMs());
+    if (fault === 'fail-after') this.#break();
+  }
+
+  #break(): never {
+    this.#end();
+    throw gone();
+  }
+
+  /** The session in the database ends: what is not committed never happened. */
+  #end(): void {
+    this.#broken = true;
+    this.#tx?.rollback();
+    this.#tx = undefined;
+  }
+
+  async #execute(statement: Statement, parameters: readonly unknown[]): Promise<Answer> {
+    const tx = this.#tx;
+    if (tx === undefined) return this.#autocommit(statement, parameters);
+    if (tx.failed) throw new DatabaseError('25P02', 'current transaction is aborted');
+    try {
+      return await statement.run(tx, parameters);
+    } catch (error) {
+      throw this.#spoiled(error as Error);
+    }
+  }
+
+  async #autocommit(statement: Statement, parameters: readonly unknown[]): Promise<Answer> {
+    const tx = this.database.begin();
+    try {
+      const answer = await statement.run(tx, parameters);
+      tx.commit();
+      return answer;
+    } catch (error) {
+      tx.rollback();
+      throw error;
+    }
+  }
+
+  #spoiled(error: Error): Error {
+    if (this.#tx !== undefined) {
+      this.#tx.failed = true;
+      this.#tx.rollback(); // its locks are free at once; COMMIT and ROLLBACK only end the block
+    }
+    return error;
+  }
+
+  #tell(query: { query: string; success: boolean; rawResults: unknown }): void {
+    for (const subscriber of this.dataSource.subscribers) {
+      void subscriber.afterQuery?.({ queryRunner: this, ...query } as never);
+    }
+  }
+
+  #event(): never {
+    return { queryRunner: this as unknown as QueryRunner, dataSource: this.dataSource } as never;
+  }
+}
+
+interface QueryAnswer {
+  readonly raw: undefined;
+  readonly records: readonly Readonly<Record<string, unknown>>[];
+  readonly affected: number;
+}
+
+function gone(): Error {
+  return new DatabaseError('ECONNRESET', 'Connection terminated unexpectedly');
+}
