@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 const alias = {
   'nestjs-rocketmq/testing': new URL('./lib/testing/index.ts', import.meta.url).pathname,
+  'nestjs-rocketmq/metrics': new URL('./lib/metrics/index.ts', import.meta.url).pathname,
+  'nestjs-rocketmq/tracing': new URL('./lib/tracing/index.ts', import.meta.url).pathname,
   'nestjs-rocketmq/migrations': new URL('./migrations/index.ts', import.meta.url).pathname,
   'nestjs-rocketmq': new URL('./lib/index.ts', import.meta.url).pathname,
 };

@@ -18,7 +18,7 @@ export interface Sent<T> {
 }
 
 /** A message that is written to the outbox, to be sent later. */
-export type CreateOperation = Pick<Message, 'topic' | 'tag' | 'keys' | 'orderingKey'> & {
+export type CreateOperation = Pick<Message, 'topic' | 'tag' | 'keys' | 'orderingKey' | 'headers'> & {
   readonly messageId: string;
 };
 
@@ -54,6 +54,6 @@ export interface RocketMQInstrumentation {
   /** Sends by calling `next` once, with the messages given or copies that have more headers. Rejects as `next` does. */
   send<T>(operation: SendOperation, next: (messages: readonly Message[]) => Promise<Sent<T>>): Promise<T>;
   /** Headers for a message of the outbox: what its send, later and elsewhere, needs to know of the caller. */
-  create(operation: CreateOperation): MessageHeaders;
+  create(operation: CreateOperation): MessageHeaders | undefined;
   handle(operation: HandleOperation): HandleObservation;
 }
