@@ -1,0 +1,12 @@
+import { benchConsume } from './areas/consume.js';
+import { benchListener } from './areas/listener.js';
+import { benchSend } from './areas/send.js';
+import type { BenchContext } from './context.js';
+import type { Area } from './report.js';
+
+/** What can be measured, by the name it has on the command line. */
+export const AREAS: Readonly<Record<string, (context: BenchContext) => Promise<readonly Area[]>>> = {
+  send: benchSend,
+  consume: benchConsume,
+  listener: benchListener,
+};
