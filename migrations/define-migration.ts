@@ -14,7 +14,12 @@ export interface MigrationSettings {
   readonly lanes?: number;
 }
 
-/** What a migration does, as plain statements. Immutable once released: a change is a new migration. */
+/**
+ * What a migration does, as plain statements. Immutable once released: a change is a new migration, which raises the
+ * version and only adds (columns that may be empty or have a default, indexes, tables), so that instances of the
+ * release before go on working. They carry over the columns they know when they put a row aside and bring it back:
+ * a row must be right without the new ones.
+ */
 export interface MigrationDefinition {
   /** Ends with the 13 digits TypeORM sorts by. */
   readonly name: string;
