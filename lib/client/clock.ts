@@ -36,3 +36,13 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener('abort', done, { once: true });
   });
 }
+
+/** Waits for something, at most `ms` on the given clock, and leaves no timer behind. Rejects when the work does, in time. */
+export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([work, pause(clock, ms, over.signal)]);
+  } finally {
+    over.abort('over');
+  }
+}

@@ -1,7 +1,7 @@
 import type { Clock, ClockTimer } from '../client/clock.js';
 import type { Lane, PendingRow } from './lane.js';
 import type { LaneSet } from './lane-set.js';
-import type { FetchRequest, OutboxStore } from './outbox-store.js';
+import type { FetchRequest, IdRange, OutboxStore } from './outbox-store.js';
 import type { OutboxRow } from './outbox-row.js';
 
 export interface LaneReaderOptions {
@@ -28,7 +28,8 @@ const SWEEP_DUTY = 20;
  *
  * A look goes upwards from the highest id seen. Rows whose transaction took longer than that of later ones appear
  * below it; sweeps find them, from a floor that follows behind, and now and then from the very beginning. So a
- * floor can cost time, never a row.
+ * floor can cost time, never a row. Before rows of an ordering key are handed on that a look found, it is asked
+ * whether such a slower one is in front of them: if so, they wait for a sweep.
  */
 export class LaneReader {
   private running: Promise<void> | undefined;
@@ -43,7 +44,7 @@ export class LaneReader {
   private starved = false;
 
   constructor(
-    private readonly store: Pick<OutboxStore, 'fetch'>,
+    private readonly store: Pick<OutboxStore, 'fetch' | 'overtaken'>,
     private readonly lanes: LaneSet,
     private readonly options: LaneReaderOptions,
     private readonly events: LaneReaderEvents,
@@ -141,12 +142,48 @@ export class LaneReader {
     let found: readonly PendingRow[];
     try {
       const rows = await this.store.fetch(looks.map(toRequest), limit, bytes);
-      found = this.takeIn(looks, rows, limit, bytes);
+      found = this.takeIn(await this.inOrder(looks, rows), rows, limit, bytes);
     } finally {
       for (const { lane } of looks) lane.removedMeanwhile = undefined;
     }
     this.schedule(looks, startedAt, found.length > 0);
     if (found.length > 0) this.events.found(found);
+  }
+
+  /**
+   * The looks whose rows may be handed on. A row of the same ordering key may be below the cursor, from a transaction
+   * that took longer: its rows come first. What this asks sees at least what the look saw.
+   */
+  private async inOrder(looks: readonly Look[], rows: readonly OutboxRow[]): Promise<readonly Look[]> {
+    const keys = new Map<number, Set<string>>();
+    for (const { lane, orderingKey } of rows) {
+      if (orderingKey === undefined) continue;
+      const ofLane = keys.get(lane);
+      if (ofLane === undefined) keys.set(lane, new Set([orderingKey]));
+      else ofLane.add(orderingKey);
+    }
+    const ranges: IdRange[] = [];
+    const known: number[] = [];
+    for (const { lane, kind } of looks) {
+      const ofLane = keys.get(lane.lane);
+      if (kind !== 'look' || ofLane === undefined || lane.cursor <= lane.floor) continue;
+      ranges.push({ lane: lane.lane, after: lane.floor, upto: lane.cursor });
+      for (const [id, { row }] of lane.rows) {
+        if (row.orderingKey !== undefined && ofLane.has(row.orderingKey)) known.push(id);
+      }
+    }
+    if (ranges.length === 0) return looks;
+    const overtaken = await this.store.overtaken(
+      ranges,
+      [...new Set([...keys.values()].flatMap((each) => [...each]))],
+      known,
+    );
+    if (overtaken.length === 0) return looks;
+    return looks.filter(({ lane }) => {
+      if (!overtaken.includes(lane.lane)) return true;
+      lane.wantsSweep = true;
+      return false;
+    });
   }
 
   private takeIn(

@@ -5,6 +5,7 @@ import type { NewOutboxRow, OutboxRow, WrittenOutboxRow } from './outbox-row.js'
 import type {
   BlockedKey,
   FetchRequest,
+  IdRange,
   LaneLease,
   LaneReport,
   OutboxStore,
@@ -191,6 +192,23 @@ export class MysqlOutboxStore implements OutboxStore {
       requests.flatMap(({ lane, after }) => [lane, after, limit, bytes]),
     );
     return rows.map(toOutboxRow).sort((a, b) => a.id - b.id);
+  }
+
+  async overtaken(
+    ranges: readonly IdRange[],
+    orderingKeys: readonly string[],
+    known: readonly number[],
+  ): Promise<readonly number[]> {
+    if (ranges.length === 0 || orderingKeys.length === 0) return [];
+    const one = `SELECT ? AS lane FROM DUAL WHERE EXISTS (
+        SELECT 1 FROM ${this.prefix}outbox FORCE INDEX (by_lane)
+        WHERE lane = ? AND id > ? AND id <= ? AND ordering_key IN (?) AND id NOT IN (?))`;
+    const { rows } = await this.session.query(
+      ranges.map(() => `(${one})`).join(' UNION ALL '),
+      // A list must not be empty; no row has the id 0.
+      ranges.flatMap(({ lane, after, upto }) => [lane, lane, after, upto, orderingKeys, [0, ...known]]),
+    );
+    return rows.map((row) => Number(row['lane']));
   }
 
   async settle(rows: readonly RowId[], history: boolean): Promise<number> {

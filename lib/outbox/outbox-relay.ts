@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { pause, type Clock } from '../client/clock.js';
+import { atMost, pause, type Clock } from '../client/clock.js';
 import type { Producer } from '../client/producer.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { LeaseJob, type JobLease } from '../database/lease-job.js';
@@ -232,7 +232,7 @@ export class OutboxRelay {
       await this.reader.stop();
       while (this.active() > 0 && clock.monotonic() < deadline) await pause(clock, 5);
     })();
-    await Promise.race([quiet, pause(clock, Math.max(0, deadline - clock.monotonic()))]);
+    await atMost(clock, Math.max(0, deadline - clock.monotonic()), quiet);
     const abandoned = this.active();
     this.settler.stop();
     this.parking.stop();
@@ -243,7 +243,7 @@ export class OutboxRelay {
       await store.close();
     })().catch((error: unknown) => this.report.error('release', error));
     // A database that does not answer must not keep the application from stopping.
-    await Promise.race([goodbye, pause(clock, Math.max(1_000, deadline - clock.monotonic()))]);
+    await atMost(clock, Math.max(1_000, deadline - clock.monotonic()), goodbye);
     return { abandoned };
   }
 

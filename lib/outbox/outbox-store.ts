@@ -28,6 +28,11 @@ export interface FetchRequest {
   readonly after: number;
 }
 
+/** Ids of a lane above `after`, up to `upto`. */
+export interface IdRange extends FetchRequest {
+  readonly upto: number;
+}
+
 export interface RowId {
   readonly lane: number;
   readonly id: number;
@@ -101,6 +106,15 @@ export interface OutboxStore {
 
   /** Rows of lanes in order of id, at most `limit` and roughly `bytes` of each lane. */
   fetch(requests: readonly FetchRequest[], limit: number, bytes: number): Promise<readonly OutboxRow[]>;
+  /**
+   * In which of these ranges there are rows of the ordering keys beside the known ids: rows whose transaction took
+   * longer than that of a row above the range. Resolves with the lanes.
+   */
+  overtaken(
+    ranges: readonly IdRange[],
+    orderingKeys: readonly string[],
+    known: readonly number[],
+  ): Promise<readonly number[]>;
   /**
    * Removes rows the broker acknowledged, with a record of them if there is a history. Not fenced: they were sent,
    * whoever owns the lane now. Resolves with the number that was still there.

@@ -5,6 +5,7 @@ import type { NewOutboxRow, OutboxRow, WrittenOutboxRow } from './outbox-row.js'
 import type {
   BlockedKey,
   FetchRequest,
+  IdRange,
   LaneLease,
   LaneReport,
   OutboxStore,
@@ -155,6 +156,27 @@ export class PostgresOutboxStore implements OutboxStore {
       bytes,
     ]);
     return rows.map(toOutboxRow);
+  }
+
+  async overtaken(
+    ranges: readonly IdRange[],
+    orderingKeys: readonly string[],
+    known: readonly number[],
+  ): Promise<readonly number[]> {
+    const { rows } = await this.session.query(
+      `SELECT want.lane FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS want (lane, after, upto)
+       WHERE EXISTS (
+         SELECT 1 FROM ${this.prefix}outbox o WHERE o.lane = want.lane AND o.id > want.after AND o.id <= want.upto
+           AND o.ordering_key = ANY ($4::text[]) AND o.id <> ALL ($5::bigint[]))`,
+      [
+        ranges.map(({ lane }) => lane),
+        ranges.map(({ after }) => after),
+        ranges.map(({ upto }) => upto),
+        orderingKeys,
+        known,
+      ],
+    );
+    return rows.map((row) => Number(row['lane']));
   }
 
   async settle(rows: readonly RowId[], history: boolean): Promise<number> {

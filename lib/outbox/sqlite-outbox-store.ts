@@ -180,6 +180,11 @@ export class SqliteOutboxStore implements OutboxStore {
     );
   }
 
+  /** There is one connection, so transactions come one after the other, and ids appear in their order. */
+  overtaken(): Promise<readonly number[]> {
+    return Promise.resolve([]);
+  }
+
   settle(rows: readonly RowId[], history: boolean): Promise<number> {
     const ids = JSON.stringify(rows.map(({ id }) => id));
     return this.gate.runNative((tx) => {

@@ -71,6 +71,7 @@ export class Application {
   readonly #events = new RocketMQEvents();
   readonly #containers: ListenerContainer[] = [];
   readonly #jobs = new Set<Promise<void>>();
+  #stopping = false;
   #nextId = 0;
 
   constructor(
@@ -162,6 +163,7 @@ export class Application {
 
   /** SIGTERM: requests end, then listeners, then the relay. Resolves with what was given up. */
   async stop(): Promise<number> {
+    this.#stopping = true;
     await Promise.all(this.#jobs);
     let abandoned = 0;
     for (const container of this.#containers) abandoned += await container.stop(DRAIN_MS);
@@ -172,6 +174,8 @@ export class Application {
 
   /** Nobody is there to hear of its failure: the process may be dead by then. */
   run(job: JobPlan): void {
+    if (this.#stopping) return;
+    this.machine.onCrash(() => this.around.checker.orphaned(job));
     const running = this.#run(job).finally(() => this.#jobs.delete(running));
     this.#jobs.add(running);
   }

@@ -138,16 +138,14 @@ export class Checker {
 
   /** Everything committed is delivered and handled, and nothing is left over. */
   get settled(): boolean {
-    if ([...this.#jobs.values()].includes(undefined) && !this.#jobsGivenUp) return false;
+    if ([...this.#jobs.values()].includes(undefined)) return false;
     for (const label of this.#committed) if (!this.#wire.has(label)) return false;
     return this.#missingEffects().next().done === true && this.#tablesEmpty();
   }
 
-  /** Jobs of processes that died have nobody to hear their end. */
-  #jobsGivenUp = false;
-
-  giveUpJobs(): void {
-    this.#jobsGivenUp = true;
+  /** Its process died: nobody hears how it ends. */
+  orphaned(job: JobPlan): void {
+    if (this.#jobs.get(job) === undefined) this.#jobs.set(job, 'unknown');
   }
 
   /** At the end of the run. */
@@ -175,7 +173,8 @@ export class Checker {
       const effects = idempotent === 'lease' ? this.#outside : this.#effects;
       for (const label of this.#committed) {
         if (this.#topics.get(label) !== undefined && this.#topics.get(label) !== topic) continue;
-        if (this.#topics.get(label) === topic && !effects.has(`${group}/${label}`)) yield `${label} by ${group}`;
+        if (this.#topics.get(label) === topic && !effects.has(`${group}/${label}`))
+          yield `${label} by ${group}`;
       }
     }
   }

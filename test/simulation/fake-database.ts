@@ -152,7 +152,7 @@ export class FakeDatabase {
 
   #wouldDeadlock(tx: Tx, lock: Lock): boolean {
     const seen = new Set<Tx>();
-    for (let holder: Tx | undefined = lock.holder; holder !== undefined && !seen.has(holder); ) {
+    for (let holder: Tx | undefined = lock.holder; holder !== undefined && !seen.has(holder);) {
       if (holder === tx) return true;
       seen.add(holder);
       holder = holder.waitsFor?.lock.holder;

@@ -74,7 +74,9 @@ export const outboxStatements: readonly Statement[] = [
     run: (tx, parameters) => {
       const many = Array.isArray(parameters[0]);
       const rows = many
-        ? (parameters[0] as unknown[]).map((_, index) => parameters.map((column) => (column as unknown[])[index]))
+        ? (parameters[0] as unknown[]).map((_, index) =>
+            parameters.map((column) => (column as unknown[])[index]),
+          )
         : [parameters];
       const records = rows.map((values) => {
         const id = tx.nextOf('outbox');
@@ -93,7 +95,9 @@ export const outboxStatements: readonly Statement[] = [
     text: /^INSERT INTO rmq_outbox_sequence AS s/,
     run: async (tx, [keys, counts]) => {
       const records: Row[] = [];
-      const wanted = (keys as string[]).map((key, index) => [key, (counts as number[])[index] as number] as const);
+      const wanted = (keys as string[]).map(
+        (key, index) => [key, (counts as number[])[index] as number] as const,
+      );
       for (const [key, count] of [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))) {
         await tx.lock(SEQUENCE, key);
         const before = (tx.get(SEQUENCE, key)?.['sequence'] as number | undefined) ?? 0;
@@ -193,6 +197,29 @@ export const outboxStatements: readonly Statement[] = [
         });
       });
       return { records: records.map((row) => read(row, now)) };
+    },
+  },
+  {
+    name: 'outbox.overtaken',
+    text: /^SELECT want\.lane FROM unnest\(\$1::smallint\[\], \$2::bigint\[\], \$3::bigint\[\]\) AS want \(lane, after, upto\) WHERE EXISTS \( SELECT 1 FROM rmq_outbox o WHERE o\.lane = want\.lane AND o\.id > want\.after AND o\.id <= want\.upto AND o\.ordering_key = ANY \(\$4::text\[\]\) AND o\.id <> ALL \(\$5::bigint\[\]\)\)$/,
+    run: (tx, [lanes, afters, uptos, keys, known]) => {
+      const rows = tx
+        .rows(OUTBOX)
+        .filter(
+          (row) =>
+            (keys as unknown[]).includes(row['ordering_key']) && !(known as unknown[]).includes(row['id']),
+        );
+      const records = (lanes as number[])
+        .filter((lane, index) =>
+          rows.some(
+            (row) =>
+              row['lane'] === lane &&
+              (row['id'] as number) > ((afters as number[])[index] as number) &&
+              (row['id'] as number) <= ((uptos as number[])[index] as number),
+          ),
+        )
+        .map((lane) => ({ lane }));
+      return { records };
     },
   },
   {

@@ -131,7 +131,9 @@ export const parkingStatements: readonly Statement[] = [
     name: 'outbox.still-there',
     text: /^SELECT id FROM rmq_outbox WHERE lane = \$1 AND id = ANY \(\$2::bigint\[\]\)$/,
     run: (tx, [lane, ids]) => ({
-      records: tx.rows(OUTBOX).filter((row) => row['lane'] === lane && (ids as unknown[]).includes(row['id'])),
+      records: tx
+        .rows(OUTBOX)
+        .filter((row) => row['lane'] === lane && (ids as unknown[]).includes(row['id'])),
     }),
   },
   {
@@ -175,7 +177,10 @@ export const parkingStatements: readonly Statement[] = [
     text: /^SELECT DISTINCT lane FROM rmq_outbox_parked WHERE state = 'retry' AND due_at <= clock_timestamp\(\) AND lane = ANY \(\$1::smallint\[\]\)$/,
     run: (tx, [lanes]) => {
       const due = parked(tx).filter(
-        (row) => row.state === 'retry' && (row.due_at ?? Infinity) <= tx.now() && (lanes as number[]).includes(row.lane),
+        (row) =>
+          row.state === 'retry' &&
+          (row.due_at ?? Infinity) <= tx.now() &&
+          (lanes as number[]).includes(row.lane),
       );
       return { records: [...new Set(due.map(({ lane }) => lane))].map((lane) => ({ lane })) };
     },

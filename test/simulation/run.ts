@@ -112,7 +112,8 @@ class Simulation {
   #isOver(): boolean {
     const { broker } = this.#around;
     if (broker.halfCount > 0 || broker.delayedCount > 0) return false;
-    if (this.#applications.some(({ machine }) => !machine.alive || machine.frozen || machine.stopped)) return false;
+    if (this.#applications.some(({ machine }) => !machine.alive || machine.frozen || machine.stopped))
+      return false;
     return this.#checker.settled;
   }
 

@@ -9,7 +9,9 @@ import { never, type Machine } from './machine.js';
 import type { World } from './world.js';
 
 /** Milliseconds of the broker's delay levels here: retries within seconds. */
-const DELAY_LEVELS = [100, 200, 400, 800, 1_500, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000];
+const DELAY_LEVELS = [
+  100, 200, 400, 800, 1_500, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000,
+];
 
 export interface SimBrokerOptions {
   readonly queuesPerTopic: number;

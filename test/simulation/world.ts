@@ -14,7 +14,8 @@ export class Coverage {
   readonly injected = new Map<string, number>();
 
   add(other: Pick<Coverage, 'reached' | 'injected'>): void {
-    for (const [point, count] of other.reached) this.reached.set(point, (this.reached.get(point) ?? 0) + count);
+    for (const [point, count] of other.reached)
+      this.reached.set(point, (this.reached.get(point) ?? 0) + count);
     for (const [fault, count] of other.injected)
       this.injected.set(fault, (this.injected.get(fault) ?? 0) + count);
   }
@@ -65,7 +66,8 @@ export class World {
     this.trace?.push(point);
     const { reached, injected } = this.coverage;
     reached.set(point, (reached.get(point) ?? 0) + 1);
-    if (machine.stopped) this.violate(`Stop means drained: ${machine.name} did ${point} after it had stopped`);
+    if (machine.stopped)
+      this.violate(`Stop means drained: ${machine.name} did ${point} after it had stopped`);
     if (this.#healed) return undefined;
     const fault = this.plan.at(crossing, point, machine);
     if (fault === undefined || !faultsAt(point).includes(fault)) return undefined;
