@@ -7,8 +7,9 @@ import type { Subscription } from './subscription.js';
  *
  * - `ack`: done, never again.
  * - `retry`: deliver again, after `delayMs` or after the broker's schedule for this attempt. Remoting brokers
- *   know 18 delay levels: the smallest level that is not shorter is taken. For orderly consumers: the queue
- *   is suspended for the time, then the same message comes again.
+ *   know 18 delay levels: the smallest level that is not shorter is taken, by the default table `1s 5s 10s 30s 1m …
+ *   2h`. A broker does not tell clients its own `messageDelayLevel`: where it differs, the wait is what that table says
+ *   for the level. For orderly consumers: the queue is suspended for the time, then the same message comes again.
  * - `dead-letter`: to `%DLQ%group` now; the reason becomes its header `DEAD_LETTER_REASON`.
  */
 export type ConsumeResult =
@@ -61,7 +62,12 @@ export interface PushConsumerOptions {
    * @default 17 for concurrent consumers, unlimited for orderly ones (as in Java: 16 reconsumptions)
    */
   readonly maxAttempts?: number;
-  /** A concurrent handler that runs longer is given up: its message is sent back for retry, its result ignored. Milliseconds. @default 900000 */
+  /**
+   * A concurrent handler that runs longer is given up: its message is sent back for retry, its result ignored. An
+   * orderly one may run on, since nobody else can have its queue; but when the queue is to go to another member, the
+   * hand-over waits for the handler no longer than this: then its signal aborts, its result is ignored, and the new
+   * owner gets the message again. Milliseconds. @default 900000
+   */
   readonly consumeTimeoutMs?: number;
   /** Messages asked for per pull. @default 32 */
   readonly pullBatchSize?: number;
@@ -88,6 +94,7 @@ export interface PushConsumerOptions {
 /** Something a consumer did or noticed; observability hangs on these. */
 export type ConsumerEvent =
   | { readonly type: 'assigned'; readonly topic: string; readonly queues: readonly string[] }
+  /** `delayMs` as the handler asked for, before rounding to a delay level; undefined for the broker's schedule. */
   | { readonly type: 'retried'; readonly message: ReceivedMessage; readonly delayMs: number | undefined }
   | { readonly type: 'dead-lettered'; readonly message: ReceivedMessage; readonly reason: string | undefined }
   | { readonly type: 'consume-timeout'; readonly message: ReceivedMessage }
@@ -120,6 +127,8 @@ export interface PushConsumer {
   /**
    * Stops pulling, lets running handlers finish within `drainTimeoutMs`, reports offsets, leaves the group.
    * Resolves with the number of messages whose handlers were given up; they will be delivered again. Idempotent.
+   *
+   * @param drainTimeoutMs milliseconds. @default 10000. Also what the end of the client gives its consumers.
    */
   close(drainTimeoutMs?: number): Promise<{ readonly abandoned: number }>;
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import { pause, type Clock } from '../clock.js';
 import { Answer, refusal } from './broker-answer.js';
@@ -93,7 +94,11 @@ export class BrokerConnection {
         signal?.removeEventListener('abort', onAbort);
         settle();
       };
-      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) {
+        // One signal may end any number of requests; Node warns of more than ten listeners.
+        setMaxListeners(0, signal);
+        signal.addEventListener('abort', onAbort, { once: true });
+      }
       work.then(
         (answer) => end(() => resolve(answer)),
         (error: unknown) => end(() => reject(error as Error)),

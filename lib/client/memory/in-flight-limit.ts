@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import type { Clock } from '../clock.js';
 import { aborted } from './broker-connection.js';
@@ -68,7 +69,11 @@ export class InFlightLimit {
         () => end(() => reject(this.#full('had no room before the deadline'))),
         timeoutMs,
       );
-      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) {
+        // One signal may end any number of sends; Node warns of more than ten listeners.
+        setMaxListeners(0, signal);
+        signal.addEventListener('abort', onAbort, { once: true });
+      }
       this.#waiting.add(waiter);
     });
   }

@@ -20,6 +20,6 @@ export interface ConsumerMember {
   resetOffsets?(topic: string, offsets: readonly QueueOffset[]): Promise<void>;
   /** GET_CONSUMER_STATUS_FROM_CLIENT (221): where this member stands. */
   offsetsStatus?(topic: string): readonly QueueOffset[];
-  /** GET_CONSUMER_RUNNING_INFO (307): JSON in Java's `ConsumerRunningInfo` form. */
-  runningInfo?(): unknown;
+  /** GET_CONSUMER_RUNNING_INFO (307): in Java's `ConsumerRunningInfo` form. */
+  runningInfo?(): Buffer;
 }

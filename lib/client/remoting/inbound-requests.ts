@@ -43,10 +43,8 @@ export function answerBrokerRequests(channels: RemotingChannels, members: Client
   });
 
   channels.onRequest(RequestCode.GET_CONSUMER_RUNNING_INFO, ({ fields }) => {
-    const info = consumers.get(fields['consumerGroup'] ?? '')?.runningInfo?.();
-    return info === undefined
-      ? notHere(fields['consumerGroup'])
-      : { code: ResponseCode.SUCCESS, body: Buffer.from(JSON.stringify(info)) };
+    const body = consumers.get(fields['consumerGroup'] ?? '')?.runningInfo?.();
+    return body === undefined ? notHere(fields['consumerGroup']) : { code: ResponseCode.SUCCESS, body };
   });
 }
 

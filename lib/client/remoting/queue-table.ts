@@ -34,10 +34,11 @@ export function numberField(value: LenientValue, name: string): number {
 }
 
 /** Writes a map of queues as Java writes it. */
-export function encodeQueueTable(entries: Iterable<readonly [MessageQueue, number]>): string {
+export function encodeQueueTable(entries: Iterable<readonly [MessageQueue, number | object]>): string {
   const parts = Array.from(
     entries,
-    ([{ brokerName, queueId, topic }, value]) => `${JSON.stringify({ brokerName, queueId, topic })}:${value}`,
+    ([{ brokerName, queueId, topic }, value]) =>
+      `${JSON.stringify({ brokerName, queueId, topic })}:${JSON.stringify(value)}`,
   );
   return `{${parts.join(',')}}`;
 }

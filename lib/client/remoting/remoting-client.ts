@@ -82,14 +82,18 @@ export class RemotingClient implements RocketMQClient {
 
   createPushConsumer(options: PushConsumerOptions): PushConsumer {
     this.#assertOpen();
-    const consumer = createPushConsumer(this.#instance, options);
+    const consumer: PushConsumer = createPushConsumer(this.#instance, options, () =>
+      this.#consumers.delete(consumer),
+    );
     this.#consumers.add(consumer);
     return consumer;
   }
 
   createPullConsumer(options: PullConsumerOptions): PullConsumer {
     this.#assertOpen();
-    const consumer = createPullConsumer(this.#instance, options);
+    const consumer: PullConsumer = createPullConsumer(this.#instance, options, () =>
+      this.#consumers.delete(consumer),
+    );
     this.#consumers.add(consumer);
     return consumer;
   }

@@ -5,6 +5,7 @@ import { ConsumerRequests } from '../../../lib/client/remoting/consumer/consumer
 import { SendBack } from '../../../lib/client/remoting/consumer/send-back.js';
 import { ClientInstance } from '../../../lib/client/remoting/client-instance.js';
 import { RetryTopicSender } from '../../../lib/client/remoting/producer/retry-topic-sender.js';
+import { numberField, parseQueueTable } from '../../../lib/client/remoting/queue-table.js';
 import { toReceivedMessage } from '../../../lib/client/remoting/protocol/received-message.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import type { StoredMessage } from '../../../lib/client/remoting/protocol/stored-message.js';
@@ -13,7 +14,7 @@ import { nameServer } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { brokerThroughProxy, type ProxiedBroker } from '../../support/tcp-proxy.js';
 import { waitFor } from '../../support/wait-for.js';
-import { text, useScenario } from './scenario.js';
+import { gate, text, useScenario } from './scenario.js';
 
 describe('consuming in bad weather', () => {
   const scenario = useScenario();
@@ -184,6 +185,42 @@ describe('consuming in bad weather', () => {
     });
     expect(status.body.toString()).toContain(client.clientId);
     expect(status.body.toString()).toMatch(/:8\b/);
+  });
+
+  it.each(['concurrent', 'orderly'] as const)('shows operators what it is doing, %s', async (mode) => {
+    await scenario().createTopic(1);
+    const { topic, group } = scenario();
+    const hold = gate();
+    const { client, deliveries } = await scenario().consume({
+      mode,
+      handle: async () => {
+        await hold.opened;
+        return ACK;
+      },
+    });
+    await scenario().sendMany(8);
+    await waitFor(() => deliveries.length > 0);
+    const info = await waitFor(async () => {
+      const { body } = await scenario().request(RequestCode.GET_CONSUMER_RUNNING_INFO, {
+        consumerGroup: group,
+        clientId: client.clientId,
+        jstackEnable: false,
+      });
+      const [queue] = parseQueueTable(body, 'mqTable').filter((entry) => entry.queue.topic === topic);
+      return queue && numberField(queue.value, 'cachedMsgCount') === 8 && { body: body.toString(), queue };
+    });
+    expect(info.body).toContain('"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"');
+    expect(info.body).toContain(`"PROP_CONSUMEORDERLY":"${mode === 'orderly'}"`);
+    expect(info.body).toMatch(new RegExp(`"subscriptionSet":\\[.*"topic":"${topic}"`));
+    expect(info.queue.value).toMatchObject({
+      commitOffset: 0,
+      cachedMsgMinOffset: 0,
+      cachedMsgMaxOffset: 7,
+      dropped: false,
+      locked: mode === 'orderly',
+    });
+    expect(numberField(info.queue.value, 'lastConsumeTimestamp')).toBeGreaterThan(0);
+    hold.open();
   });
 
   it('gives a message back through the retry topic when the broker cannot find it', async () => {

@@ -115,6 +115,19 @@ describe('sharing the queues of a topic', () => {
     await scenario().createTopic(3);
     await waitFor(() => owned(member).length === 3);
   });
+
+  it('skips nothing of a queue that was used before the group knew of it', async () => {
+    await scenario().createTopic(1);
+    await scenario().send('before the group began');
+    const member = await scenario().consume({ client: { routePollIntervalMs: 2_000 }, startFrom: 'last' });
+    await scenario().createTopic(2);
+    const bodies = ['0', '1', '2', '3'];
+    for (const body of bodies) {
+      await scenario().sendTo({ topic: scenario().topic, brokerName: 'broker-a', queueId: 1 }, body);
+    }
+    await waitFor(() => member.bodies().length >= 4);
+    expect(member.bodies()).toEqual(expect.arrayContaining(bodies));
+  });
 });
 
 /** Queues of the topic itself, without those of the retry topic. */

@@ -69,34 +69,47 @@ describe.runIf(isBroker5())('consuming from several brokers', () => {
     await waitFor(async () => (await scenario().lag()) === 0, { timeoutMs: 60_000 });
   }, 180_000);
 
-  it('keeps orderly queues in order when a master goes and comes back', async () => {
-    await scenario().createTopic(2);
-    const { bodies } = await scenario().consume({
-      mode: 'orderly',
-      client: { routePollIntervalMs: 500 },
-      rebalanceIntervalMs: 1_000,
-    });
-    const queue = { topic: scenario().topic, brokerName: 'broker-b', queueId: 0 };
-    const ordered = Array.from({ length: 20 }, (_, index) => `${index}`);
-    for (const body of ordered.slice(0, 10)) await scenario().sendTo(queue, body);
-    await waitFor(() => bodies().length === 10);
-    await stack.broker('broker-b').stop();
-    await stack.broker('broker-b').start();
-    for (const body of ordered.slice(10)) {
-      await waitFor(
-        () =>
-          scenario()
-            .sendTo(queue, body)
-            .then(() => true),
-        { timeoutMs: 60_000 },
-      );
-    }
-    await waitFor(() => new Set(bodies()).size === 20, {
-      timeoutMs: 60_000,
-      describe: () => bodies().join(),
-    });
-    // Offsets of the last moments may be lost with the broker: repetitions, but never a gap or a step back in between.
-    const firstSeen = [...new Set(bodies())];
-    expect(firstSeen).toEqual(ordered);
-  }, 180_000);
+  // A broker writes offsets down every 5 s: one that is killed soon after a group began does not know the group when
+  // it is back. docs/adr/0007
+  it.each(['stops', 'is killed'] as const)(
+    'skips nothing and keeps the order of each queue when a master %s and comes back',
+    async (end) => {
+      await scenario().createTopic(2);
+      const slowToNotice = { client: { routePollIntervalMs: 3_000 }, rebalanceIntervalMs: 60_000 };
+      const orderly = await scenario().consume({ mode: 'orderly', ...slowToNotice });
+      const concurrent = await scenario().consume({ group: uniqueName('concurrent'), ...slowToNotice });
+      const queue = { topic: scenario().topic, brokerName: 'broker-b', queueId: 0 };
+      const ofBrokerB = () =>
+        [orderly, concurrent]
+          .flatMap(({ consumer }) => consumer.assignment())
+          .filter((name) => name.includes('@broker-b:'));
+      const ordered = Array.from({ length: 20 }, (_, index) => `${index}`);
+      for (const body of ordered.slice(0, 10)) await scenario().sendTo(queue, body);
+      await waitFor(() => [orderly, concurrent].every(({ bodies }) => bodies().length === 10));
+
+      await (end === 'stops' ? stack.broker('broker-b').stop() : stack.broker('broker-b').kill());
+      await waitFor(() => ofBrokerB().length === 0);
+      await stack.broker('broker-b').start();
+      // Most of these are stored before the consumers know that their queues are back.
+      for (const body of ordered.slice(10)) {
+        await waitFor(
+          () =>
+            scenario()
+              .sendTo(queue, body)
+              .then(() => true),
+          { timeoutMs: 60_000 },
+        );
+      }
+
+      for (const { bodies } of [orderly, concurrent]) {
+        await waitFor(() => new Set(bodies()).size === 20, {
+          timeoutMs: 60_000,
+          describe: () => bodies().join(),
+        });
+      }
+      // Offsets of the last moments may be lost with the broker: repetitions, but never a gap or a step back in between.
+      expect([...new Set(orderly.bodies())]).toEqual(ordered);
+    },
+    180_000,
+  );
 });

@@ -55,6 +55,10 @@ export class ConsumerReports {
     if (this.#failures.size > 0) this.#failures.delete(context);
   }
 
+  warn(message: string): void {
+    this.#log('warn', `Group "${this.#group}": ${message}`);
+  }
+
   info(message: string): void {
     this.#log('info', `Group "${this.#group}": ${message}`);
   }

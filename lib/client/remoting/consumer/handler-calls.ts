@@ -45,6 +45,7 @@ export class HandlerCalls {
 
   begin(processQueue: ProcessQueue, held: readonly HeldMessage[]): HandlerCall {
     const call = new HandlerCall(this.#group, processQueue, held, this.#clock.monotonic());
+    processQueue.lastConsumeTimestamp = this.#clock.now();
     this.#running.add(call);
     void this.#run(call);
     return call;

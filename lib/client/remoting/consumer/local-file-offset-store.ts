@@ -34,13 +34,23 @@ export class LocalFileOffsetStore implements OffsetStore {
     folder: string | undefined,
     reports: ConsumerReports,
   ) {
-    const instanceName = encodeURIComponent(givenInstanceName(clientId) ?? DEFAULT_INSTANCE);
+    const given = givenInstanceName(clientId);
+    const instanceName = encodeURIComponent(given ?? DEFAULT_INSTANCE);
     this.#file = join(folder ?? join(homedir(), DEFAULT_FOLDER), instanceName, group, 'offsets.json');
     this.#reports = reports;
+    if (given === undefined) {
+      reports.warn(
+        `broadcasting offsets are kept in ${this.#file}, which every client of this host without an instanceName shares. Give each process its own, lasting instanceName if there is more than one.`,
+      );
+    }
   }
 
   async read(queue: MessageQueue): Promise<number | undefined> {
     return (await this.#load()).get(queueKey(queue));
+  }
+
+  lastKnown(queue: MessageQueue): number | undefined {
+    return this.#offsets?.get(queueKey(queue));
   }
 
   async persist(offsets: readonly CommittableOffset[]): Promise<void> {

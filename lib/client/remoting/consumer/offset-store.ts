@@ -12,6 +12,8 @@ export interface OffsetStore {
    * @throws RocketMQError when it cannot be told now: do not begin then
    */
   read(queue: MessageQueue): Promise<number | undefined>;
+  /** What this member wrote last, or tried to; also of queues it no longer has. */
+  lastKnown(queue: MessageQueue): number | undefined;
   /**
    * Writes what changed since the last time. Waits for the answer.
    * @throws RocketMQError the first failure; what failed is written again next time

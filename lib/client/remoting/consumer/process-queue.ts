@@ -37,6 +37,9 @@ export class ProcessQueue {
   readonly queue: MessageQueue;
   /** `topic@broker:queueId` */
   readonly key: string;
+  /** When the broker answered a pull last, and when a handler got something last: epoch milliseconds, for whoever looks. */
+  lastPullTimestamp = 0;
+  lastConsumeTimestamp = 0;
   /** Ascending by offset. Everything before `#head` is finished. */
   #places: (HeldMessage | typeof FINISHED)[] = [];
   /** Places cut off at the front so far. */

@@ -8,6 +8,7 @@ import { AssignedQueues } from './assigned-queues.js';
 import { atMost } from './at-most.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { ConsumerRequests } from './consumer-requests.js';
+import { encodeConsumerRunningInfo } from './consumer-running-info.js';
 import { FlowControl } from './flow-control.js';
 import type { CommittableOffset, OffsetStore } from './offset-store.js';
 import { PollService } from './poll-service.js';
@@ -19,7 +20,7 @@ import { queueKey } from './queue-key.js';
 import { QueueChanges } from './queue-changes.js';
 import { Rebalance } from './rebalance.js';
 import { RemoteBrokerOffsetStore } from './remote-broker-offset-store.js';
-import { consumeFromWhere, startOffset } from './start-offset.js';
+import { consumeFromWhere, StartPosition } from './start-position.js';
 import { SubscriptionTable } from './subscription-table.js';
 import { TopicSubscriptions } from './topic-subscriptions.js';
 
@@ -33,9 +34,16 @@ const MAX_CACHED_BYTES = 104_857_600;
 const MAX_OFFSET_SPAN = 2_000;
 const REBALANCE_INTERVAL_MS = 20_000;
 
-/** @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT` */
-export function createPullConsumer(instance: ClientInstance, options: PullConsumerOptions): PullConsumer {
-  return new RemotingPullConsumer(instance, resolvePullOptions(options));
+/**
+ * @param onClosed called once, when nothing of the consumer is left
+ * @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT`
+ */
+export function createPullConsumer(
+  instance: ClientInstance,
+  options: PullConsumerOptions,
+  onClosed: () => void,
+): PullConsumer {
+  return new RemotingPullConsumer(instance, resolvePullOptions(options), onClosed);
 }
 
 /** (Java: `DefaultLitePullConsumerImpl`.) */
@@ -49,6 +57,7 @@ class RemotingPullConsumer implements PullConsumer {
   readonly #subscriptions: SubscriptionTable;
   readonly #topics: TopicSubscriptions;
   readonly #offsets: OffsetStore;
+  readonly #startPosition: StartPosition;
   readonly #polls: PollService;
   readonly #pulls: PullMessageService;
   readonly #assigned: AssignedQueues;
@@ -57,6 +66,7 @@ class RemotingPullConsumer implements PullConsumer {
   readonly #paused = new Set<string>();
   /** How queues come here: shared out among the group, or named by the caller. */
   #mode: 'subscribe' | 'assign' | undefined;
+  readonly #onClosed: () => void;
   #rebalancing = false;
   #nextAutoCommit = 0;
   /** Whether the group's name at the client is ours: another consumer may have it. */
@@ -64,9 +74,10 @@ class RemotingPullConsumer implements PullConsumer {
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(instance: ClientInstance, options: Required<PullConsumerOptions>) {
+  constructor(instance: ClientInstance, options: Required<PullConsumerOptions>, onClosed: () => void) {
     const { clock, log, namespace } = instance;
     this.group = options.group;
+    this.#onClosed = onClosed;
     this.#instance = instance;
     this.#options = options;
     this.#brokerGroup = namespace.wrap(options.group);
@@ -102,6 +113,7 @@ class RemotingPullConsumer implements PullConsumer {
       },
     );
     const offsets = options.autoCommit ? this.#offsets : withoutCommits(this.#offsets);
+    this.#startPosition = new StartPosition(options.startFrom, offsets, requests, clock, reports);
     this.#assigned = new AssignedQueues({
       clock,
       reports,
@@ -109,7 +121,7 @@ class RemotingPullConsumer implements PullConsumer {
       locks: undefined,
       service: this.#polls,
       pulls: this.#pulls,
-      startOffset: (queue) => startOffset(queue, options.startFrom, offsets, requests),
+      startOffset: (queue) => this.#startPosition.of(queue),
       isSubscribed: (topic) => this.#subscriptions.get(topic) !== undefined,
       onAssigned: () => undefined,
     });
@@ -122,6 +134,7 @@ class RemotingPullConsumer implements PullConsumer {
         broadcasting: false,
         topics: () => this.#subscriptions.topics(),
         assign: (topic, queues) => this.#assigned.assign(topic, queues),
+        onComplete: (topic) => this.#startPosition.settled(topic),
       },
       reports,
     );
@@ -151,6 +164,7 @@ class RemotingPullConsumer implements PullConsumer {
     const removed = this.#topics.remove(topic);
     if (removed === undefined) return;
     await this.#assigned.release(removed);
+    this.#startPosition.forget(removed);
     await this.#instance.heartbeat();
   }
 
@@ -252,16 +266,28 @@ class RemotingPullConsumer implements PullConsumer {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#close().finally(this.#onClosed);
     return this.#closing;
   }
 
   async #start(): Promise<void> {
+    const startTimestamp = this.#instance.clock.now();
     try {
       this.#instance.registerConsumer(this.#brokerGroup, {
         consumerData: () => this.#consumerData(),
         rebalanceNow: () => this.#rebalance.trigger(),
         offsetsStatus: (topic) => this.#assigned.committable().filter(({ queue }) => queue.topic === topic),
+        runningInfo: () =>
+          encodeConsumerRunningInfo({
+            consumeType: 'CONSUME_ACTIVELY',
+            orderly: false,
+            concurrency: 1,
+            startTimestamp,
+            nameServers: this.#instance.nameServer.addresses,
+            subscriptions: this.#subscriptions.all(),
+            queues: this.#assigned,
+            locks: undefined,
+          }),
       });
     } catch (error) {
       this.#starting = undefined;
@@ -358,6 +384,7 @@ class RemotingPullConsumer implements PullConsumer {
 function withoutCommits(store: OffsetStore): OffsetStore {
   return {
     read: (queue) => store.read(queue),
+    lastKnown: (queue) => store.lastKnown(queue),
     persist: () => Promise.resolve(),
     forget: (queue) => store.forget(queue),
     close: () => store.close(),

@@ -123,6 +123,7 @@ export class PullMessageService {
         const begin = this.#instance.clock.monotonic();
         const result = await this.#pull(processQueue, subscription, offset, signal);
         if (task.stopped) return;
+        processQueue.lastPullTimestamp = this.#instance.clock.now();
         await this.#receive(processQueue, subscription, offset, result);
         this.#reports.working(context);
         const fruitless = result.status !== 'found' && processQueue.nextOffset === offset;

@@ -11,6 +11,7 @@ import { atMost } from './at-most.js';
 import type { ConsumeMessageService } from './consume-message-service.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { ConsumerRequests } from './consumer-requests.js';
+import { encodeConsumerRunningInfo } from './consumer-running-info.js';
 import { createConsumeService } from './create-consume-service.js';
 import { FlowControl } from './flow-control.js';
 import { LocalFileOffsetStore } from './local-file-offset-store.js';
@@ -25,7 +26,7 @@ import { QueueLocks } from './queue-locks.js';
 import { Rebalance } from './rebalance.js';
 import { RemoteBrokerOffsetStore } from './remote-broker-offset-store.js';
 import { retryTopicOf } from './retry-topic.js';
-import { consumeFromWhere, startOffset } from './start-offset.js';
+import { consumeFromWhere, StartPosition } from './start-position.js';
 import { SubscriptionTable } from './subscription-table.js';
 import { TopicSubscriptions } from './topic-subscriptions.js';
 import { UndecodableMessages } from './undecodable-messages.js';
@@ -36,9 +37,16 @@ const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
 /** How long the end waits for what was begun before, milliseconds. */
 const STOP_MS = 1_000;
 
-/** @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT` */
-export function createPushConsumer(instance: ClientInstance, options: PushConsumerOptions): PushConsumer {
-  return new RemotingPushConsumer(instance, resolvePushOptions(options));
+/**
+ * @param onClosed called once, when nothing of the consumer is left
+ * @throws RocketMQError `INVALID_CONFIGURATION` or `INVALID_ARGUMENT`
+ */
+export function createPushConsumer(
+  instance: ClientInstance,
+  options: PushConsumerOptions,
+  onClosed: () => void,
+): PushConsumer {
+  return new RemotingPushConsumer(instance, resolvePushOptions(options), onClosed);
 }
 
 /** (Java: `DefaultMQPushConsumerImpl`.) */
@@ -53,6 +61,7 @@ class RemotingPushConsumer implements PushConsumer {
   readonly #reports: ConsumerReports;
   readonly #pauses = new PauseSwitch();
   readonly #offsets: OffsetStore;
+  readonly #startPosition: StartPosition;
   readonly #locks: QueueLocks | undefined;
   readonly #flow: FlowControl;
   readonly #service: ConsumeMessageService;
@@ -61,14 +70,18 @@ class RemotingPushConsumer implements PushConsumer {
   readonly #rebalance: Rebalance;
   readonly #persisting: Periodic;
   readonly #retryTopic: RetryTopicSender;
+  readonly #onClosed: () => void;
   /** Whether the group's name at the client is ours: another consumer may have it. */
   #registered = false;
+  /** Epoch milliseconds. */
+  #startTimestamp = 0;
   #starting: Promise<void> | undefined;
   #closing: Promise<{ readonly abandoned: number }> | undefined;
 
-  constructor(instance: ClientInstance, options: ResolvedPushOptions) {
+  constructor(instance: ClientInstance, options: ResolvedPushOptions, onClosed: () => void) {
     const { clock, log, namespace } = instance;
     this.group = options.group;
+    this.#onClosed = onClosed;
     this.#instance = instance;
     this.#options = options;
     this.#brokerGroup = namespace.wrap(options.group);
@@ -81,6 +94,7 @@ class RemotingPushConsumer implements PushConsumer {
     this.#offsets = broadcasting
       ? new LocalFileOffsetStore(instance, options.group, options.offsetStoreFolder, this.#reports)
       : new RemoteBrokerOffsetStore(instance, requests);
+    this.#startPosition = new StartPosition(options.startFrom, this.#offsets, requests, clock, this.#reports);
     this.#locks =
       orderly && !broadcasting
         ? new QueueLocks(requests, clock, this.#reports, (processQueue) => {
@@ -140,7 +154,7 @@ class RemotingPushConsumer implements PushConsumer {
       locks: this.#locks,
       service: this.#service,
       pulls: this.#pulls,
-      startOffset: (queue) => startOffset(queue, options.startFrom, this.#offsets, requests),
+      startOffset: (queue) => this.#startPosition.of(queue),
       isSubscribed: (topic) => this.#subscriptions.get(topic) !== undefined,
       onAssigned: (topic) => this.#announce(topic),
     });
@@ -153,6 +167,7 @@ class RemotingPushConsumer implements PushConsumer {
         broadcasting,
         topics: () => this.#subscriptions.topics(),
         assign: (topic, queues) => this.#assigned.assign(topic, queues),
+        onComplete: (topic) => this.#startPosition.settled(topic),
       },
       this.#reports,
     );
@@ -193,6 +208,7 @@ class RemotingPushConsumer implements PushConsumer {
     const removed = this.#topics.remove(topic);
     if (removed === undefined) return;
     await this.#assigned.release(removed);
+    this.#startPosition.forget(removed);
     if (this.#starting && !this.#closing) await this.#instance.heartbeat();
   }
 
@@ -209,11 +225,12 @@ class RemotingPushConsumer implements PushConsumer {
   }
 
   close(drainTimeoutMs: number = DEFAULT_DRAIN_TIMEOUT_MS): Promise<{ readonly abandoned: number }> {
-    this.#closing ??= this.#close(drainTimeoutMs);
+    this.#closing ??= this.#close(drainTimeoutMs).finally(this.#onClosed);
     return this.#closing;
   }
 
   async #start(): Promise<void> {
+    this.#startTimestamp = this.#instance.clock.now();
     try {
       await this.#topics.addFirst(this.#options.subscriptions, (topic, error) =>
         this.#reports.error(`subscribing to ${topic}`, error),
@@ -241,6 +258,17 @@ class RemotingPushConsumer implements PushConsumer {
       rebalanceNow: () => this.#rebalance.trigger(),
       resetOffsets: (topic, offsets) => this.#resetOffsets(topic, offsets),
       offsetsStatus: (topic) => this.#assigned.committable().filter(({ queue }) => queue.topic === topic),
+      runningInfo: () =>
+        encodeConsumerRunningInfo({
+          consumeType: 'CONSUME_PASSIVELY',
+          orderly: this.#options.mode === 'orderly',
+          concurrency: this.#options.concurrency,
+          startTimestamp: this.#startTimestamp,
+          nameServers: this.#instance.nameServer.addresses,
+          subscriptions: this.#subscriptions.all(),
+          queues: this.#assigned,
+          locks: this.#locks,
+        }),
     };
   }
 

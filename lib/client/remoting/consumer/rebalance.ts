@@ -25,6 +25,8 @@ export interface RebalanceOptions {
    * Never rejects.
    */
   readonly assign: (topic: string, queues: readonly MessageQueue[]) => Promise<boolean>;
+  /** This member has its whole share of the topic. */
+  readonly onComplete: (topic: string) => void;
 }
 
 /**
@@ -121,6 +123,7 @@ export class Rebalance {
       const share = await this.#share(topic);
       if (share === undefined || this.#stop.signal.aborted) return false;
       const complete = await this.#options.assign(topic, share);
+      if (complete) this.#options.onComplete(topic);
       this.#reports.working(context);
       return complete;
     } catch (error) {

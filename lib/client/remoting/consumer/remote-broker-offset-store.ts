@@ -9,6 +9,8 @@ export class RemoteBrokerOffsetStore implements OffsetStore {
   readonly #requests: ConsumerRequests;
   /** What the broker acknowledged last. */
   readonly #persisted = new Map<string, number>();
+  /** How far this member had come in queues it has or had, whether or not the broker heard of it. */
+  readonly #lastKnown = new Map<string, number>();
   readonly #writing = new Map<string, Promise<void>>();
   readonly #removeListener: () => void;
 
@@ -22,7 +24,12 @@ export class RemoteBrokerOffsetStore implements OffsetStore {
     return this.#requests.committedOffset(queue);
   }
 
+  lastKnown(queue: MessageQueue): number | undefined {
+    return this.#lastKnown.get(queueKey(queue));
+  }
+
   async persist(offsets: readonly CommittableOffset[]): Promise<void> {
+    for (const { queue, offset } of offsets) this.#lastKnown.set(queueKey(queue), offset);
     const results = await Promise.allSettled(offsets.map((offset) => this.#write(offset)));
     for (const result of results) {
       if (result.status === 'rejected') throw result.reason;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Message, MessageQueue } from '../../../message/message.js';
 import { checkGroup, checkMessage, checkTopic } from '../../../message/message-limits.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
@@ -340,6 +341,8 @@ export class RemotingProducer implements Producer {
   }
 
   #target({ timeoutMs, signal }: SendOptions): SendTarget {
+    // One signal may end any number of sends; Node warns of more than ten listeners.
+    if (signal !== undefined) setMaxListeners(0, signal);
     return {
       deadline: this.#instance.clock.monotonic() + (timeoutMs ?? this.#options.sendTimeoutMs),
       maxAttempts: this.#options.maxAttempts,

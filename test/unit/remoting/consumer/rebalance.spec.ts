@@ -17,6 +17,7 @@ function setUp(members: readonly string[]) {
   const clock = new FakeClock();
   const group = { members, heartbeats: 0 };
   const shares: number[][] = [];
+  const complete: string[] = [];
   const instance = {
     clientId: 'me',
     clock,
@@ -36,10 +37,11 @@ function setUp(members: readonly string[]) {
         shares.push(queues.map(({ queueId }) => queueId));
         return true;
       },
+      onComplete: (topic) => complete.push(topic),
     },
     new ConsumerReports('group', () => undefined),
   );
-  return { clock, group, shares, rebalance };
+  return { clock, complete, group, shares, rebalance };
 }
 
 describe('rebalance', () => {
@@ -60,13 +62,15 @@ describe('rebalance', () => {
   });
 
   it('gives its queues up when the broker lists others but not this member, and introduces itself', async () => {
-    const { clock, group, rebalance, shares } = setUp(['you']);
+    const { clock, complete, group, rebalance, shares } = setUp(['you']);
     rebalance.start();
     await clock.settle();
     expect([shares, group.heartbeats]).toEqual([[[]], 1]);
+    expect(complete).toEqual([]);
     group.members = ['you', 'me'];
     await clock.advance(1_000);
     expect(shares.at(-1)).toEqual([0, 1]);
+    expect(new Set(complete)).toEqual(new Set(['orders']));
     await rebalance.stop();
   });
 

@@ -316,7 +316,7 @@ describe('ClientInstance', () => {
     it('answer where a member stands, and how it does', async () => {
       await withConsumer({
         offsetsStatus: (topic) => [{ queue: { topic, brokerName: 'a', queueId: 3 }, offset: 5 }],
-        runningInfo: () => ({ properties: { threads: '1' } }),
+        runningInfo: () => Buffer.from('{"properties":{"threads":"1"}}'),
       });
       push('a', RequestCode.GET_CONSUMER_STATUS_FROM_CLIENT, { group: 'c', topic: 'orders' });
       push('a', RequestCode.GET_CONSUMER_RUNNING_INFO, { consumerGroup: 'c', clientId: 'client@test' });

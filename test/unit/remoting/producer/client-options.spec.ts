@@ -1,9 +1,13 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 
 import { createRocketMQClient } from '../../../../lib/client/client-factory.js';
+import { ACK } from '../../../../lib/client/push-consumer.js';
 import { selectQueueByHash, selectQueueRandomly } from '../../../../lib/client/queue-selectors.js';
-import type { ClientOptions } from '../../../../lib/client/rocketmq-client.js';
+import type { ClientOptions, RocketMQClient } from '../../../../lib/client/rocketmq-client.js';
 import { javaStringHashCode } from '../../../../lib/client/remoting/protocol/java-hash.js';
+import { waitFor } from '../../../support/wait-for.js';
 
 describe('createRocketMQClient', () => {
   it.each<[string, ClientOptions, RegExp]>([
@@ -64,6 +68,32 @@ describe('createRocketMQClient', () => {
     await client.close();
   });
 });
+
+describe('a client', () => {
+  it('keeps nothing of the producers and consumers that were closed before it', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const client = createRocketMQClient({ nameServer: 'a:1' });
+    const closed: WeakRef<object>[] = [];
+    for (let index = 0; index < 20; index++) closed.push(...(await openAndClose(client, `g${index}`)));
+    await waitFor(() => {
+      collectGarbage();
+      return closed.every((reference) => reference.deref() === undefined);
+    });
+    await client.close();
+  });
+});
+
+/** In a function of its own, whose variables are gone when it ends. */
+async function openAndClose(client: RocketMQClient, group: string): Promise<WeakRef<object>[]> {
+  const members = [
+    client.createProducer({ group }),
+    client.createPushConsumer({ group, subscriptions: [{ topic: 't' }], handler: async () => ACK }),
+    client.createPullConsumer({ group }),
+  ];
+  for (const member of members) await member.close();
+  return members.map((member) => new WeakRef(member));
+}
 
 describe('queue selectors', () => {
   const queues = Array.from({ length: 5 }, (_, queueId) => ({ topic: 't', brokerName: 'a', queueId }));

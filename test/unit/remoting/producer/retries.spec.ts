@@ -291,6 +291,22 @@ describe('a send that fails at one broker', () => {
     expect(cluster.nameServer.requests.length - before).toBeLessThan(10);
   });
 
+  it('waits for room, answers and pauses under one signal for all, without a warning', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const producer = await producerOver(['a'], { maxInFlight: 20 });
+    cluster.broker('a').onSend = (_request, count) =>
+      count <= 20 ? { code: ResponseCode.SYSTEM_BUSY, remark: 'later' } : undefined;
+    const { signal } = new AbortController();
+    const sends = Array.from({ length: 40 }, () => producer.send(message, { signal, timeoutMs: 30_000 }));
+    expect(await Promise.all(sends)).toHaveLength(40);
+    // Warnings come with the next tick.
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   it('sends a half message once, whatever the policy for what is not fully stored', async () => {
     const producer = await producerOver(['a', 'b'], { onNotFullyStored: 'retry' });
     producer.setTransactionCheck(() => Promise.resolve('unknown'));
