@@ -10,8 +10,12 @@ export function connectionsProbe(connections: RocketMQConnections): HealthProbe 
       const states = await Promise.all(
         [...connections].map(async ({ name, client }) => [name, await client.checkConnection()] as const),
       );
-      const up = states.every(([, state]) => state === 'up');
-      return { status: up ? 'up' : 'down', details: Object.fromEntries(states) };
+      const down = states.filter(([, state]) => state !== 'up');
+      const details = Object.fromEntries(states);
+      if (down.length === 0) return { status: 'up', details };
+      const list = down.map(([name, state]) => `"${name}" is ${state}`).join(', ');
+      const error = `Connection ${list}. Messages wait; check that name server and broker run and can be reached.`;
+      return { status: 'down', details: { ...details, error } };
     },
   };
 }
@@ -22,11 +26,11 @@ export function listenersProbe(registry: RocketMQListenerRegistry): HealthProbe 
     name: 'listeners',
     check: () => {
       const listeners = registry.list();
-      const failed = listeners.some(({ state }) => state === 'failed');
-      return {
-        status: failed ? 'down' : 'up',
-        details: Object.fromEntries(listeners.map(({ id, state }) => [id, state])),
-      };
+      const failed = listeners.filter(({ state }) => state === 'failed').map(({ id }) => `"${id}"`);
+      const details = Object.fromEntries(listeners.map(({ id, state }) => [id, state]));
+      if (failed.length === 0) return { status: 'up', details };
+      const error = `Listener ${failed.join(', ')} could not start. The log says why; correct it, then start with RocketMQListenerRegistry.`;
+      return { status: 'down', details: { ...details, error } };
     },
   };
 }

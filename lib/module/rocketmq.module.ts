@@ -9,7 +9,7 @@ import {
   ConfigurableModuleClass,
   type OPTIONS_TYPE,
 } from './rocketmq.module-definition.js';
-import { templateProvider } from './template.providers.js';
+import { namedTemplateProvider, templateProvider } from './template.providers.js';
 
 /**
  * RocketMQ for the whole application. Import it once, in the root module, with `forRoot` or `forRootAsync`
@@ -29,6 +29,20 @@ export class RocketMQModule extends ConfigurableModuleClass {
    */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return complete(super.forRootAsync(options), options.connectionNames ?? []);
+  }
+
+  /**
+   * In a feature module: the templates of named connections, for `@InjectRocketMQTemplate(name)` there. For those that
+   * `forRootAsync` was not told in `connectionNames`; what `forRoot` finds in its options needs no feature.
+   */
+  static forFeature(...connectionNames: [string, ...string[]]): DynamicModule {
+    // The template of the default connection is everywhere, and knows of transactions.
+    const names = connectionNames.filter((name) => name !== DEFAULT_CONNECTION);
+    return {
+      module: RocketMQModule,
+      providers: names.map(namedTemplateProvider),
+      exports: names.map(getRocketMQTemplateToken),
+    };
   }
 }
 

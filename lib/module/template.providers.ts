@@ -21,3 +21,15 @@ export function templateProvider(connection: string): Provider {
     },
   };
 }
+
+/** The template of a named connection, in a module that sees no more than the connections. */
+export function namedTemplateProvider(connection: string): Provider {
+  return {
+    provide: getRocketMQTemplateToken(connection),
+    inject: [RocketMQConnections],
+    useFactory: (connections: RocketMQConnections) => {
+      const { producer, serializer } = connections.get(connection);
+      return new RocketMQTemplate(producer, serializer, undefined);
+    },
+  };
+}

@@ -152,15 +152,20 @@ class PageWriter {
   }
 }
 
-/** `{@link Name}` as a link, when the name has a place. */
+/**
+ * `{@link Name}` as a link, when the name has a place. Examples are not blocks of the guides, which are compiled as
+ * they stand.
+ */
 function linked(text: string, places: ReadonlyMap<string, string>, page = ''): string {
-  return text.replaceAll(/\{@link ([\w.]+)(?:\s*\|?\s*([^}]*))?\}/g, (_match, target: string, label = '') => {
-    const [name = ''] = target.split('.');
-    const shown = label === '' ? `\`${target}\`` : label;
-    const place = places.get(name);
-    if (place === undefined) return shown;
-    return `[${shown}](${place === page ? '' : `${place}.md`}#${anchor(name)})`;
-  });
+  return text
+    .replaceAll('```ts\n', '```typescript\n')
+    .replaceAll(/\{@link ([\w.]+)(?:\s*\|?\s*([^}]*))?\}/g, (_match, target: string, label = '') => {
+      const [name = ''] = target.split('.');
+      const shown = label === '' ? `\`${target}\`` : label;
+      const place = places.get(name);
+      if (place === undefined) return shown;
+      return `[${shown}](${place === page ? '' : `${place}.md`}#${anchor(name)})`;
+    });
 }
 
 function cell(text: string, places: ReadonlyMap<string, string>, page = ''): string {
