@@ -16,7 +16,8 @@ import {
   ValidationPipe,
 } from '@nestjs/common';
 import { APP_GUARD, REQUEST } from '@nestjs/core';
-import { IsInt, IsString, Min } from 'class-validator';
+import { Type } from 'class-transformer';
+import { IsInt, IsString, Min, ValidateNested } from 'class-validator';
 import {
   ACK,
   binarySerializer,
@@ -36,6 +37,7 @@ import {
 } from 'nestjs-rocketmq';
 import { map, type Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import * as v from 'valibot';
 import { z } from 'zod';
 import { scriptedApp } from '../../support/scripted-app.js';
 import { received } from '../../support/scripted-client.js';
@@ -291,13 +293,39 @@ describe('validation', () => {
     await app.close();
   });
 
-  it('works with a Standard Schema, which may transform', async () => {
+  it.each([
+    ['zod', z.object({ id: z.string(), at: z.coerce.date() })],
+    [
+      'valibot',
+      v.object({
+        id: v.string(),
+        at: v.pipe(
+          v.string(),
+          v.isoTimestamp(),
+          v.transform((text) => new Date(text)),
+        ),
+      }),
+    ],
+    [
+      'valibot, asynchronously',
+      v.objectAsync({
+        id: v.pipeAsync(
+          v.string(),
+          v.checkAsync((id) => Promise.resolve(id.startsWith('o'))),
+        ),
+        at: v.pipe(
+          v.string(),
+          v.isoTimestamp(),
+          v.transform((text) => new Date(text)),
+        ),
+      }),
+    ],
+  ])('works with a Standard Schema, which may transform: %s', async (_name, schema) => {
     const seen: unknown[] = [];
-    const schema = z.object({ id: z.string(), at: z.coerce.date() });
     @Injectable()
     class Orders {
       @RocketMQListener({ topic: 'orders', group: 'inventory' })
-      on(@Payload({ schema }) order: z.infer<typeof schema>): void {
+      on(@Payload({ schema }) order: { id: string; at: Date }): void {
         seen.push(order);
       }
     }
@@ -307,6 +335,43 @@ describe('validation', () => {
     const [result] = await consumer('inventory').deliver(received({ id: 5, at: 'x' }));
     expect(result).toMatchObject({ action: 'dead-letter' });
     expect((result as { reason: string }).reason).toMatch(/^invalid payload: id: .*; at: /);
+    expect(seen).toHaveLength(1);
+    await app.close();
+  });
+
+  it('of a DTO with nested parts and unknown fields says what is wrong with which', async () => {
+    class Line {
+      @IsInt()
+      @Min(1)
+      quantity!: number;
+    }
+    class Cart {
+      @ValidateNested({ each: true })
+      @Type(() => Line)
+      lines!: Line[];
+    }
+    const seen: Cart[] = [];
+    @Injectable()
+    class Carts {
+      @RocketMQListener({ topic: 'orders', group: 'carts' })
+      on(
+        @Payload(new ValidationPipe({ transform: true, whitelist: true, forbidNonWhitelisted: true }))
+        cart: Cart,
+      ): void {
+        seen.push(cart);
+      }
+    }
+    const { app, consumer } = await scriptedApp({ providers: [Carts] });
+    await consumer('carts').deliver(received({ lines: [{ quantity: 1 }] }));
+    expect(seen[0]?.lines[0]).toBeInstanceOf(Line);
+    const [result] = await consumer('carts').deliver(
+      received({ lines: [{ quantity: 1 }, { quantity: 0 }], coupon: 'x' }),
+    );
+    expect(result).toEqual({
+      action: 'dead-letter',
+      reason: 'invalid payload: property coupon should not exist; lines.1.quantity must not be less than 1',
+    });
+    expect(seen).toHaveLength(1);
     await app.close();
   });
 

@@ -1,4 +1,10 @@
-import { Injectable, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Injectable,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
   getRocketMQTemplateToken,
@@ -324,20 +330,57 @@ describe('several applications in one process', () => {
 });
 
 describe('forRootAsync', () => {
-  it('takes options from a class', async () => {
-    @Injectable()
-    class Config {
-      createRocketMQOptions(): RocketMQModuleOptions {
-        return { nameServer: 'scripted:9876', autoStart: false };
-      }
+  @Injectable()
+  class Config {
+    createRocketMQOptions(): RocketMQModuleOptions {
+      return {
+        nameServer: 'scripted:9876',
+        logging: false,
+        autoStart: false,
+        connections: { audit: { nameServer: 'audit:9876' } },
+      };
     }
-    const module = await Test.createTestingModule({
-      imports: [RocketMQModule.forRootAsync({ useClass: Config })],
-    })
+  }
+
+  @Module({ providers: [Config], exports: [Config] })
+  class ConfigModule {}
+
+  const compile = (module: DynamicModule, ...features: DynamicModule[]) =>
+    Test.createTestingModule({ imports: [module, ...features] })
       .overrideProvider(CLIENT_FACTORY)
       .useValue(() => new ScriptedClient())
+      .setLogger(false as never)
       .compile();
-    expect(module.get(RocketMQConnections).names()).toEqual(['default']);
+
+  it.each([
+    [
+      'a factory, with what it injects',
+      { inject: [Config], useFactory: (c: Config) => c.createRocketMQOptions() },
+    ],
+    ['a class', { useClass: Config }],
+    ['a provider that exists', { useExisting: Config }],
+  ])('takes options from %s', async (_name, source) => {
+    const module = await compile(RocketMQModule.forRootAsync({ imports: [ConfigModule], ...source }));
+    expect(module.get(RocketMQConnections).names()).toEqual(['default', 'audit']);
     await module.close();
+  });
+
+  it('leaves the templates of named connections to features', async () => {
+    const source = { imports: [ConfigModule], useExisting: Config };
+    @Injectable()
+    class Auditor {
+      constructor(@InjectRocketMQTemplate('audit') readonly template: RocketMQTemplate) {}
+    }
+    @Module({ imports: [RocketMQModule.forFeature('audit', 'default')], providers: [Auditor] })
+    class AuditModule {}
+    const module = await compile(RocketMQModule.forRootAsync(source), { module: AuditModule });
+    await module.init();
+    const { producer } = module.get(RocketMQConnections).get('audit');
+    expect(module.get(Auditor, { strict: false }).template.producer).toBe(producer);
+    expect(module.get(RocketMQTemplate, { strict: false }).producer).not.toBe(producer);
+    await module.close();
+    await expect(
+      compile(RocketMQModule.forRootAsync(source), RocketMQModule.forFeature('nowhere')),
+    ).rejects.toThrow('There is no connection "nowhere". Known: default, audit.');
   });
 });
