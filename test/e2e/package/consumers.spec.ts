@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { nameServer } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
+import { stopInTheMiddleOfABurst } from '../lifecycle/burst.js';
 
 const run = promisify(execFile);
 const root = new URL('../../..', import.meta.url).pathname;
@@ -29,9 +30,9 @@ describe('the packed package', () => {
   afterAll(() => rmSync(work, { recursive: true, force: true }));
 
   describe.each([
-    { major: 11, packages: ['@nestjs/common@11.2.10', '@nestjs/core@11.2.10'] },
-    { major: 12, packages: ['@nestjs/common@12.5.1', '@nestjs/core@12.5.1'] },
-  ])('with Nest $major', ({ major, packages }) => {
+    { major: 11, version: '11.2.10' },
+    { major: 12, version: '12.5.1' },
+  ])('with Nest $major', ({ major, version }) => {
     const folder = join(work, `nest-${major}`);
 
     beforeAll(async () => {
@@ -47,7 +48,7 @@ describe('the packed package', () => {
           '--no-audit',
           '--no-fund',
           tarball,
-          ...packages,
+          ...['common', 'core', 'platform-express'].map((name) => `@nestjs/${name}@${version}`),
           'typeorm@1.1.1',
           'pg@8.23.1',
           'class-validator@0.15.1',
@@ -67,6 +68,7 @@ describe('the packed package', () => {
       async (format) => {
         const project = join(folder, format);
         cpSync(join(root, 'test/consumers/src'), join(project, 'src'), { recursive: true });
+        cpSync(join(root, 'test/e2e/lifecycle/burst-app.ts'), join(project, 'src/burst-app.ts'));
         writeFileSync(
           join(project, 'package.json'),
           JSON.stringify({ type: format === 'esm' ? 'module' : 'commonjs' }),
@@ -123,5 +125,11 @@ describe('the packed package', () => {
         }
       },
     );
+
+    // Needs what the test above compiled.
+    it('loses and repeats nothing when it is stopped in the middle of a burst', async () => {
+      const app = join(folder, 'esm/dist/burst-app.js');
+      await stopInTheMiddleOfABurst({ command: process.execPath, args: [app], cwd: folder }, 'concurrent');
+    });
   });
 });
