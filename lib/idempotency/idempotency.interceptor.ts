@@ -43,7 +43,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     next: CallHandler,
   ): Promise<unknown> {
     const all = [...context.messages];
-    const batch = all.length > 1;
+    const batch = context.isBatch;
     const payloads: readonly unknown[] = batch ? [...(payload as unknown[])] : [payload];
     const call: IdempotentCall = {
       connection: context.connection,
@@ -55,9 +55,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
       setTransaction: (manager) => context.setTransaction(manager),
       handle: async (positions) => {
         const invoke = (): Promise<unknown> => lastValueFrom(next.handle(), { defaultValue: undefined });
-        if (positions.length === all.length) return decisionOf(await invoke(), positions, all.length);
+        if (!batch) return singleDecision(await invoke(), positions);
+        if (positions.length === all.length) return batchDecision(await invoke(), positions, all.length);
         const value = await narrowed(payload as unknown[], context, positions, invoke);
-        return decisionOf(value, positions, all.length);
+        return batchDecision(value, positions, all.length);
       },
     };
     try {
@@ -109,8 +110,14 @@ function replace<T>(list: T[], items: readonly T[]): void {
   list.splice(0, list.length, ...items);
 }
 
-/** Reads a handler's answer: which of the positions it wants again, and the answer for the whole call. */
-function decisionOf(value: unknown, positions: readonly number[], total: number): HandlerDecision {
+/** Whatever a handler of single messages returns acknowledges, an array too, except a decision. */
+function singleDecision(value: unknown, positions: readonly number[]): HandlerDecision {
+  const wanted = isConsumeResult(value) && value.action !== 'ack';
+  return { value, undone: new Set(wanted ? positions : []) };
+}
+
+/** Reads a batch handler's answer: which of the positions it wants again, and the answer for the whole call. */
+function batchDecision(value: unknown, positions: readonly number[], total: number): HandlerDecision {
   if (isConsumeResult(value)) {
     const undone = value.action === 'ack' ? [] : positions;
     if (positions.length === total) return { value, undone: new Set(undone) };
