@@ -60,6 +60,13 @@ module.exports = {
       to: { path: `^lib/(${features}|module)/` },
     },
     {
+      name: 'exporters-stand-on-top',
+      comment: 'metrics/ and tracing/ are subpaths of their own: prom-client and OpenTelemetry stay optional',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: '^lib/(metrics|tracing)/' },
+      to: { path: '(^lib/(metrics|tracing)/|(^|node_modules/)(prom-client|@opentelemetry)/)' },
+    },
+    {
       name: 'nobody-imports-the-index',
       severity: 'error',
       from: { path: '^lib/' },
@@ -69,7 +76,7 @@ module.exports = {
       name: 'sample-uses-the-public-api',
       severity: 'error',
       from: { path: '^sample-app/' },
-      to: { path: '^lib/', pathNot: '^lib/index\\.ts$' },
+      to: { path: '^lib/', pathNot: '^lib/(index|(metrics|tracing)/index)\\.ts$' },
     },
     {
       name: 'lib-does-not-import-tests',

@@ -49,6 +49,7 @@ export type { PullConsumer, PullConsumerOptions } from './client/pull-consumer.j
 export {
   ACK,
   RETRY,
+  type CachedMessages,
   type ConsumeResult,
   type ConsumerEvent,
   type DeliveryContext,

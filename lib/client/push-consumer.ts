@@ -100,6 +100,13 @@ export type ConsumerEvent =
   | { readonly type: 'consume-timeout'; readonly message: ReceivedMessage }
   | { readonly type: 'error'; readonly error: Error; readonly context: string };
 
+/** Messages in memory; the limits are `maxCachedMessages` and `maxCachedBytes`. */
+export interface CachedMessages {
+  readonly messages: number;
+  /** Of their bodies. */
+  readonly bytes: number;
+}
+
 /** Receives messages and hands them to the handler. */
 export interface PushConsumer {
   readonly group: string;
@@ -122,6 +129,8 @@ export interface PushConsumer {
   assignment(): readonly string[];
   /** Handler calls under way. */
   readonly inFlight: number;
+  /** What is held in memory and not acknowledged: waiting for a handler, or with one. */
+  cached(): CachedMessages;
   /** Called with everything the consumer does or notices, for as long as it lives. */
   onEvent(listener: (event: ConsumerEvent) => void): void;
   /**

@@ -1,4 +1,4 @@
-import type { PushConsumer, PushConsumerOptions } from '../client/push-consumer.js';
+import type { CachedMessages, PushConsumer, PushConsumerOptions } from '../client/push-consumer.js';
 import type { RocketMQClient } from '../client/rocketmq-client.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { ConsumerPlan } from './consumer-plan.js';
@@ -6,6 +6,8 @@ import type { HandlerWatch } from './handler-watch.js';
 
 /** What a listener does: `paused` keeps its queues and takes no messages, `failed` could not start. */
 export type ListenerState = 'stopped' | 'starting' | 'running' | 'paused' | 'stopping' | 'failed';
+
+const NOTHING: CachedMessages = { messages: 0, bytes: 0 };
 
 /** What a container needs beside its plan. */
 export interface ContainerServices {
@@ -36,6 +38,11 @@ export class ListenerContainer {
   /** Handler calls under way. */
   get inFlight(): number {
     return this.services.watch.size;
+  }
+
+  /** Messages in memory that are not acknowledged. */
+  cached(): CachedMessages {
+    return this.consumer?.cached() ?? NOTHING;
   }
 
   /** Queues owned now, as `topic@broker:queueId`. */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { CachedMessages } from '../client/push-consumer.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { ListenerContainer, ListenerState } from './listener-container.js';
 import type { ListenerDefinition } from './listener-definition.js';
@@ -15,6 +16,8 @@ export interface ListenerInfo {
   readonly queues: readonly string[];
   /** Handler calls under way in its group's consumer. */
   readonly inFlight: number;
+  /** Messages its group's consumer holds in memory. */
+  readonly cached: CachedMessages;
 }
 
 /** @default 10000 */
@@ -65,6 +68,7 @@ export class RocketMQListenerRegistry {
         state: container?.stateOf(options.topic) ?? 'disabled',
         queues: (container?.assignment() ?? []).filter((queue) => queue.startsWith(`${options.topic}@`)),
         inFlight: container?.inFlight ?? 0,
+        cached: container?.cached() ?? { messages: 0, bytes: 0 },
       };
     });
   }

@@ -14,6 +14,7 @@ import { ProcessSpan } from './process-spans.js';
 import { messageValues, startSend, tellReceipts } from './send-spans.js';
 import { failSpan } from './span-failure.js';
 
+/** Options of `RocketMQTracingModule.forRoot`. */
 export interface RocketMQTracingOptions {
   /** Where spans go. @default the global provider, asked with every span: the SDK may start before or after */
   readonly tracerProvider?: TracerProvider;

@@ -41,10 +41,12 @@ class TracingStarter implements OnModuleInit {
  */
 @Module({ providers: [TracingStarter] })
 export class RocketMQTracingModule extends ConfigurableModuleClass {
+  /** With options known at once; none are needed. */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
     return super.forRoot(options);
   }
 
+  /** With options from a factory, a class, or an existing provider. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return super.forRootAsync(options);
   }

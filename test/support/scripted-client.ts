@@ -3,6 +3,7 @@ import type { Capability } from '../../lib/client/capabilities.js';
 import type { HalfMessage, Producer, ProducerOptions } from '../../lib/client/producer.js';
 import type { PullConsumer } from '../../lib/client/pull-consumer.js';
 import type {
+  CachedMessages,
   ConsumeResult,
   ConsumerEvent,
   PushConsumer,
@@ -77,6 +78,10 @@ export class ScriptedConsumer implements PushConsumer {
 
   get group(): string {
     return this.options.group;
+  }
+
+  cached(): CachedMessages {
+    return { messages: this.inFlight, bytes: 0 };
   }
 
   /** Hands messages over in one call and resolves with one result per message. */

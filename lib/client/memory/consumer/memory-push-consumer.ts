@@ -1,6 +1,11 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import type { ClockTimer } from '../../clock.js';
-import type { ConsumerEvent, PushConsumer, PushConsumerOptions } from '../../push-consumer.js';
+import type {
+  CachedMessages,
+  ConsumerEvent,
+  PushConsumer,
+  PushConsumerOptions,
+} from '../../push-consumer.js';
 import type { Subscription } from '../../subscription.js';
 import { topicNotFound } from '../broker-answer.js';
 import type { GroupMember } from '../consumer-group.js';
@@ -114,6 +119,15 @@ export class MemoryPushConsumer implements PushConsumer, GroupMember, ConsumerOf
 
   get inFlight(): number {
     return this.#consumption.inFlight;
+  }
+
+  cached(): CachedMessages {
+    let [messages, bytes] = [0, 0];
+    for (const queue of this.#queues) {
+      messages += queue.count;
+      bytes += queue.bytes;
+    }
+    return { messages, bytes };
   }
 
   async start(): Promise<void> {

@@ -1,6 +1,11 @@
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import type { ConsumerEvent, PushConsumer, PushConsumerOptions } from '../../push-consumer.js';
+import type {
+  CachedMessages,
+  ConsumerEvent,
+  PushConsumer,
+  PushConsumerOptions,
+} from '../../push-consumer.js';
 import type { Subscription } from '../../subscription.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { ConsumerMember, QueueOffset } from '../consumer-member.js';
@@ -176,6 +181,15 @@ class RemotingPushConsumer implements PushConsumer {
 
   get inFlight(): number {
     return this.#service.inFlight;
+  }
+
+  cached(): CachedMessages {
+    let [messages, bytes] = [0, 0];
+    for (const queue of this.#assigned) {
+      messages += queue.count;
+      bytes += queue.bytes;
+    }
+    return { messages, bytes };
   }
 
   start(): Promise<void> {
