@@ -1,11 +1,12 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { Clock } from '../client/clock.js';
+import type { Clock, ClockTimer } from '../client/clock.js';
 import { LeaseJob, type JobLease } from '../database/lease-job.js';
 import { toKey128 } from '../database/message-id.js';
 import { runInTransaction } from '../database/own-transaction.js';
 import { checkSchemaVersion } from '../database/schema-version.js';
 import { databaseFailure, sqlErrorKind } from '../database/sql-error.js';
 import type { ReceivedMessage } from '../message/message.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { IdempotentOptions, ResolvedIdempotencyOptions } from './idempotency-options.js';
 import type { InboxStore } from './inbox-store.js';
@@ -147,7 +148,7 @@ export class Idempotency {
 
   /** Records the message before and after the handler, for effects outside the database. One message. */
   async runWithLease(call: IdempotentCall): Promise<unknown> {
-    const { store, options, clock } = this.deps;
+    const { store, options } = this.deps;
     const groupId = await this.groupId(call.group);
     const [key] = keysOf(call);
     if (key === undefined) return undefined;
@@ -159,25 +160,55 @@ export class Idempotency {
     }
     if (claim.state === 'busy') throw new MessageBusyError(Math.max(1_000, Math.ceil(claim.remainingMs)));
     const { epoch } = claim;
-    let timer = clock.setTimeout(renew, leaseMs / 3);
-    const { events } = this.deps;
-    function renew(): void {
-      store.extend(groupId, key as string, epoch, leaseMs).catch((error: unknown) => {
-        events.emit('inbox.error', { phase: 'lease', error });
-      });
-      timer = clock.setTimeout(renew, leaseMs / 3);
-    }
+    const renewal = this.renewing(leaseMs, () => store.extend(groupId, key, epoch, leaseMs));
+    let decision: HandlerDecision;
     try {
-      const { value, undone } = await call.handle([0]);
-      if (undone.size > 0) await this.release(groupId, key, epoch);
-      else await store.complete(groupId, key, epoch);
-      return value;
+      decision = await call.handle([0]);
     } catch (error) {
+      renewal.stop();
       await this.release(groupId, key, epoch);
       throw error;
-    } finally {
-      clock.clearTimeout(timer);
     }
+    renewal.stop();
+    if (decision.undone.size > 0) await this.release(groupId, key, epoch);
+    else if (!(await store.complete(groupId, key, epoch))) renewal.lost();
+    return decision.value;
+  }
+
+  /** Prolongs a lease while a handler runs. A lease that was lost is told, once: the handler cannot be stopped. */
+  private renewing(leaseMs: number, extend: () => Promise<boolean>): { stop(): void; lost(): void } {
+    const { clock, events } = this.deps;
+    let timer: ClockTimer;
+    let over = false;
+    let told = false;
+    const failed = (error: unknown): void => events.emit('inbox.error', { phase: 'lease', error });
+    const lost = (): void => {
+      if (told) return;
+      told = true;
+      failed(
+        new RocketMQError(
+          'DATABASE_FAILED',
+          'A lease ended while its handler ran, so another instance may have done the same. Make leaseMs longer than the database can be away.',
+        ),
+      );
+    };
+    const renew = async (): Promise<void> => {
+      try {
+        if (!(await extend()) && !over) {
+          lost();
+          return;
+        }
+      } catch (error) {
+        failed(error);
+      }
+      if (!over) timer = clock.setTimeout(() => void renew(), leaseMs / 3);
+    };
+    timer = clock.setTimeout(() => void renew(), leaseMs / 3);
+    const stop = (): void => {
+      over = true;
+      clock.clearTimeout(timer);
+    };
+    return { stop, lost };
   }
 
   /** A release that fails costs time, nothing else: the lease ends by itself. */
