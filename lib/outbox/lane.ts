@@ -29,6 +29,9 @@ export interface PendingRow {
  */
 export type LaneState = 'held' | 'leaving' | 'lost';
 
+/** So many rows a look may be ahead of the answers to their COMMITs. */
+const FOUND_KEPT = 1_024;
+
 /** A lane this instance holds or held: its lease and what is in memory of it. */
 export class Lane implements LaneLease {
   state: LaneState = 'held';
@@ -47,6 +50,8 @@ export class Lane implements LaneLease {
   /** Ordering keys with a parked row in front. */
   readonly blockedKeys = new Set<string>();
   readonly rows = new Map<number, PendingRow>();
+  /** Latest rows without ordering key that a look found; their own transactions may not have heard yet that they are committed. */
+  private readonly found = new Set<number>();
   /** Ids that were removed while a look was under way: its answer may still contain them. */
   removedMeanwhile: Set<number> | undefined;
   private busy = 0;
@@ -67,6 +72,21 @@ export class Lane implements LaneLease {
     if (pending.phase === 'waiting' && phase !== 'waiting') this.busy += 1;
     if (pending.phase !== 'waiting' && phase === 'waiting') this.busy -= 1;
     pending.phase = phase;
+  }
+
+  /** A look found the row: whoever wrote it need not hand it over any more. */
+  foundFirst(id: number): void {
+    this.found.add(id);
+    if (this.found.size <= FOUND_KEPT) return;
+    for (const oldest of this.found) {
+      this.found.delete(oldest);
+      return;
+    }
+  }
+
+  /** Whether a look was quicker than the answer to COMMIT. Asked once per row. */
+  wasFound(id: number): boolean {
+    return this.found.delete(id);
   }
 
   canSend(now: number): boolean {

@@ -134,6 +134,7 @@ export class OutboxRelay {
     if (this.keeper !== undefined || !this.deps.options.relay) return;
     const { store, clock, options } = this.deps;
     this.totalLanes = await store.lanes();
+    if (this.draining !== undefined) return; // stopped before it had begun
     this.keeper = new LaneKeeper(
       this.instance,
       store,
@@ -193,6 +194,7 @@ export class OutboxRelay {
     for (const { row, exact } of rows) {
       const lane = this.lanes.get(row.lane);
       if (lane === undefined || !lane.canSend(now)) continue; // its owner will find it
+      if (lane.wasFound(row.id)) continue; // it may be sent and removed by now
       if (trusted && exact && row.orderingKey === undefined && this.lanes.hasRoom) {
         const pending = this.lanes.admit(lane, row, now);
         if (pending !== undefined) ready.push(pending);
@@ -275,6 +277,7 @@ export class OutboxRelay {
     const behind = new Map<Lane, ParkedRow[]>();
     for (const pending of rows) {
       const { row, lane } = pending;
+      if (row.orderingKey === undefined) lane.foundFirst(row.id);
       if (row.orderingKey === undefined || !lane.blockedKeys.has(row.orderingKey)) {
         ready.push(pending);
         continue;

@@ -72,6 +72,7 @@ export class Application {
   readonly #containers: ListenerContainer[] = [];
   readonly #jobs = new Set<Promise<void>>();
   #stopping = false;
+  #started: Promise<void> | undefined;
   #nextId = 0;
 
   constructor(
@@ -149,7 +150,12 @@ export class Application {
   }
 
   /** Rejects when something it needs is away; whoever supervises it starts it again. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  async #start(): Promise<void> {
     const { scenario } = this.around;
     await this.#client.start();
     await this.#producer.start();
@@ -164,6 +170,7 @@ export class Application {
   /** SIGTERM: requests end, then listeners, then the relay. Resolves with what was given up. */
   async stop(): Promise<number> {
     this.#stopping = true;
+    await this.#started?.catch(() => undefined);
     await Promise.all(this.#jobs);
     let abandoned = 0;
     for (const container of this.#containers) abandoned += await container.stop(DRAIN_MS);
@@ -298,6 +305,7 @@ function definitionOf({ group, topic, mode, concurrency }: ListenerPlan) {
       concurrency,
       startFrom: 'first' as const,
       timeout: 20_000,
+      retry: 500,
     },
     handlers: [
       {

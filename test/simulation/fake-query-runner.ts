@@ -149,8 +149,7 @@ export class FakeQueryRunner {
 
   /** The database ends the session. */
   terminate(): void {
-    if (!this.#working) this.#end();
-    this.#broken = true;
+    this.#end();
   }
 
   async #ready(): Promise<void> {
@@ -170,9 +169,10 @@ export class FakeQueryRunner {
     const latency = world.latencyMs();
     const early = world.random.chance(0.5);
     this.#working = true;
-    if (latency > 0 && !early) await world.pause(latency);
     let answer: T;
     try {
+      if (latency > 0 && !early) await world.pause(latency);
+      if (this.#broken) throw gone();
       if (fault === 'deadlock') throw this.#spoiled(new DatabaseError('40P01', 'deadlock detected'));
       answer = await effect();
     } finally {
@@ -182,6 +182,7 @@ export class FakeQueryRunner {
     if (latency > 0 && early) await world.pause(latency);
     await this.#after(fault);
     if (!machine.alive || machine.frozen) await machine.awake();
+    if (this.#broken) throw gone();
     return answer;
   }
 

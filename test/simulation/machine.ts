@@ -12,6 +12,8 @@ export class Machine {
   skewMs = 0;
   /** How often it stood still. */
   freezes = 0;
+  /** What went wrong with its calls. */
+  faults = 0;
   /** It was told to stop, and says that it has. */
   stopped = false;
   readonly #timers = new Map<number, ClockTimer>();

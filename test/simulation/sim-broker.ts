@@ -8,11 +8,6 @@ import type { FaultKind } from './faults.js';
 import { never, type Machine } from './machine.js';
 import type { World } from './world.js';
 
-/** Milliseconds of the broker's delay levels here: retries within seconds. */
-const DELAY_LEVELS = [
-  100, 200, 400, 800, 1_500, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000, 3_000,
-];
-
 export interface SimBrokerOptions {
   readonly queuesPerTopic: number;
   readonly duplicateRate: number;
@@ -38,7 +33,6 @@ export class SimBroker extends MemoryBroker {
       clock: world.clock,
       random: world.random.next,
       queuesPerTopic: options.queuesPerTopic,
-      delayLevels: DELAY_LEVELS,
       transactionTimeoutMs: options.checkIntervalMs,
       transactionCheckIntervalMs: options.checkIntervalMs,
       transactionOpBatchMs: 200,
@@ -50,8 +44,11 @@ export class SimBroker extends MemoryBroker {
           this.#nextFault = undefined;
           return fault;
         },
-        onDeliver: () =>
-          !world.healed && world.random.chance(options.duplicateRate) ? { copies: 2 } : undefined,
+        // Copies of what is retried would multiply.
+        onDeliver: ({ attempt }) =>
+          attempt === 1 && !world.healed && world.random.chance(options.duplicateRate)
+            ? { copies: 2 }
+            : undefined,
         onCheck: () => {
           if (world.healed || !world.random.chance(options.duplicateRate * 2)) return undefined;
           return { copies: world.random.pick([0, 2]) };

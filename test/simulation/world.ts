@@ -72,6 +72,7 @@ export class World {
     const fault = this.plan.at(crossing, point, machine);
     if (fault === undefined || !faultsAt(point).includes(fault)) return undefined;
     this.faults += 1;
+    machine.faults += 1;
     const name = `${point} ${fault}`;
     injected.set(name, (injected.get(name) ?? 0) + 1);
     this.history.add(machine.name, `${fault} at ${point} (crossing ${crossing})`);

@@ -245,6 +245,7 @@ export class MemoryProducer implements Producer {
       } catch (error) {
         if (attempt >= attempts || !isWorthAnother(error) || clock.monotonic() >= deadline) throw error;
         await pause(clock, RETRY_PAUSE_MS * attempt, options.signal);
+        if (clock.monotonic() >= deadline) throw error; // the pause may have lasted longer than it should
       }
     }
   }
