@@ -81,7 +81,13 @@ describe.each(databaseNames())('@Idempotent on %s', (name) => {
       : [messages as ReceivedMessage];
     const context = new RocketMQContext(
       all,
-      { listener: 'Listener.handle', group, connection: 'default', maxAttempts: 17 },
+      {
+        listener: 'Listener.handle',
+        group,
+        connection: 'default',
+        batch: Array.isArray(messages),
+        maxAttempts: 17,
+      },
       { group, signal: new AbortController().signal },
     );
     const payload = Array.isArray(messages) ? all.map(payloadOf) : payloadOf(all[0] as ReceivedMessage);
