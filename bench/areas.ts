@@ -1,5 +1,6 @@
 import { benchConsume } from './areas/consume.js';
 import { benchListener } from './areas/listener.js';
+import { benchOutbox } from './areas/outbox.js';
 import { benchSend } from './areas/send.js';
 import type { BenchContext } from './context.js';
 import type { Area } from './report.js';
@@ -9,4 +10,5 @@ export const AREAS: Readonly<Record<string, (context: BenchContext) => Promise<r
   send: benchSend,
   consume: benchConsume,
   listener: benchListener,
+  outbox: benchOutbox,
 };

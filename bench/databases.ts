@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { createRocketMQMigrations, type MigrationSettings } from '../migrations/index.js';
+import { outboxEvent } from './outbox/status-column.js';
+import { findMariadb, startMariadb } from '../scripts/stack/mariadb.js';
 import { startPostgres } from '../scripts/stack/postgres.js';
 
 export type DatabaseName = 'PostgreSQL' | 'MariaDB' | 'SQLite';
@@ -19,8 +21,9 @@ export interface Schema {
   readonly dataSource: DataSource;
   /** For other processes; undefined for SQLite. */
   readonly url: string | undefined;
-  /** A `$1` of PostgreSQL in the dialect's own way. */
-  sql(text: string): string;
+  readonly type: 'postgres' | 'mariadb' | 'sqlite';
+  /** A statement with `$1`, `$2` in order, in the dialect's own way. */
+  readonly sql: (text: string) => string;
   drop(): Promise<void>;
 }
 
@@ -39,9 +42,14 @@ export async function openDatabases(
     postgres = server.url;
   }
   databases.push(onServer('PostgreSQL', 'postgres', postgres));
-  const mariadb = process.env['MARIADB_URL'];
+  let mariadb = process.env['MARIADB_URL'];
+  if (mariadb === undefined && findMariadb() !== undefined) {
+    const server = await startMariadb({ onProgress: progress });
+    defer(() => server.stop());
+    mariadb = server.url;
+  }
   if (mariadb !== undefined) databases.push(onServer('MariaDB', 'mariadb', mariadb));
-  else progress('no MariaDB: set MARIADB_URL');
+  else progress('no MariaDB: install it, or set MARIADB_URL');
   databases.push({ name: 'SQLite', create: createSqlite });
   return databases;
 }
@@ -62,6 +70,7 @@ function onServer(name: DatabaseName, type: 'postgres' | 'mariadb', server: stri
       return {
         dataSource,
         url: url.toString(),
+        type,
         sql: (text) => (type === 'postgres' ? text : text.replaceAll(/\$\d+/g, '?')),
         drop: async () => {
           await dataSource.destroy();
@@ -83,6 +92,7 @@ export function openDataSource(
   return new DataSource({
     type,
     url,
+    entities: [outboxEvent],
     migrations: createRocketMQMigrations(settings),
     ...pool,
   } as DataSourceOptions).initialize();
@@ -95,12 +105,14 @@ async function createSqlite(settings: MigrationSettings = {}): Promise<Schema> {
     driver: createRequire(import.meta.url)('libsql') as unknown,
     database: join(folder, 'bench.db'),
     enableWAL: true,
+    entities: [outboxEvent],
     migrations: createRocketMQMigrations(settings),
   }).initialize();
   await dataSource.runMigrations();
   return {
     dataSource,
     url: undefined,
+    type: 'sqlite',
     sql: (text) => text.replaceAll(/\$\d+/g, '?'),
     drop: async () => {
       await dataSource.destroy();

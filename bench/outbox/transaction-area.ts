@@ -1,0 +1,99 @@
+import type { DataSource, EntityManager, Logger } from 'typeorm';
+import type { Producer } from '../../lib/client/producer.js';
+import { runInTransaction } from '../../lib/database/own-transaction.js';
+import type { BenchContext } from '../context.js';
+import type { BenchDatabase, Schema } from '../databases.js';
+import { figureOf, interleave, keepInFlight, timed, type Contender, type Figure } from '../measure.js';
+import { differenceTarget, OURS, type Area } from '../report.js';
+import { outboxOn, PAYLOAD } from './backlog.js';
+import { prepareStatusColumn, saveEvent } from './status-column.js';
+
+const PLAIN = 'the business row alone';
+const STATUS_COLUMN = 'with save() of an event';
+
+/** What a message adds to the transaction that writes it. Nobody sends meanwhile. */
+export async function benchBusinessTransaction(
+  { plan, progress }: BenchContext,
+  database: BenchDatabase,
+): Promise<Area> {
+  progress(`business transaction on ${database.name}`);
+  const schema = await database.create();
+  const { dataSource } = schema;
+  await prepareStatusColumn(dataSource);
+  await createBusinessTable(schema);
+  const { outbox } = outboxOn(dataSource, {} as Producer, { relay: false });
+  const writes: readonly (readonly [string, (tx: EntityManager) => Promise<unknown>])[] = [
+    [OURS, (tx) => outbox.send(tx, 'orders', PAYLOAD)],
+    [PLAIN, () => Promise.resolve()],
+    [STATUS_COLUMN, (tx) => saveEvent(tx, 'orders', PAYLOAD)],
+  ];
+  const once = (write: (tx: EntityManager) => Promise<unknown>): Promise<void> =>
+    runInTransaction(dataSource, async (tx) => {
+      await writeBusinessRow(schema, tx);
+      await write(tx);
+    });
+  try {
+    const contenders = writes.map(([name, write]): Contender => ({
+      name,
+      round: (ms) => timed(() => keepInFlight(1, ms, () => once(write))),
+    }));
+    const cpu = (await interleave(contenders, plan, 'cpu')).map((each) => ({
+      ...each,
+      cpuMicros: undefined,
+    }));
+    const trips: Figure[] = [];
+    for (const [name, write] of writes) {
+      trips.push(figureOf(name, [await countStatements(dataSource, () => once(write))]));
+    }
+    return {
+      title: `Outbox on ${database.name}: cost in the business transaction`,
+      unit: 'round trips; us of CPU',
+      rows: [
+        { what: 'round trips', figures: trips, targets: [differenceTarget(trips, OURS, PLAIN, 1)] },
+        {
+          what: "us of this process's CPU",
+          figures: cpu,
+          targets: [differenceTarget(cpu, OURS, PLAIN, 100)],
+        },
+      ],
+    };
+  } finally {
+    await schema.drop();
+  }
+}
+
+/** A row of the application's own. */
+export async function createBusinessTable({ dataSource, sql }: Schema): Promise<void> {
+  await dataSource.query(
+    sql('CREATE TABLE bench_order (id varchar(40) PRIMARY KEY, quantity integer NOT NULL)'),
+  );
+}
+
+let order = 0;
+
+export async function writeBusinessRow({ sql }: Pick<Schema, 'sql'>, tx: EntityManager): Promise<void> {
+  await tx.query(sql('INSERT INTO bench_order (id, quantity) VALUES ($1, $2)'), [`order-${++order}`, 3]);
+}
+
+/** Statements are round trips: the driver waits for each answer. */
+export async function countStatements(dataSource: DataSource, work: () => Promise<unknown>): Promise<number> {
+  let statements = 0;
+  const before = dataSource.logger;
+  const counting = { ...silent, logQuery: () => void statements++ };
+  Object.assign(dataSource, { logger: counting });
+  try {
+    await work();
+  } finally {
+    Object.assign(dataSource, { logger: before });
+  }
+  return statements;
+}
+
+const silent: Logger = {
+  logQuery: () => undefined,
+  logQueryError: () => undefined,
+  logQuerySlow: () => undefined,
+  logSchemaBuild: () => undefined,
+  logMigration: () => undefined,
+  log: () => undefined,
+};
