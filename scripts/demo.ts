@@ -92,7 +92,7 @@ async function demonstrate(shop: Shop, { cluster, databaseUrl }: Surroundings): 
   if (wrong.length > 0) throw new Error(`The books are wrong:\n  ${wrong.join('\n  ')}`);
 }
 
-async function keepServing(url: string, { delayLevel }: Cluster): Promise<void> {
+async function keepServing({ url, logFile }: SampleAppProcess, { delayLevel }: Cluster): Promise<void> {
   const window =
     delayLevel === undefined
       ? `${SERVE_PAYMENT_WINDOW_MS / 1000} seconds`
@@ -106,8 +106,12 @@ The shop is open at ${url}. An order is cancelled when it is not paid within ${w
   curl -s ${url}/orders/<id>
   curl -s -X POST ${url}/orders/<id>/pay
   curl -s ${url}/health
+  curl -s ${url}/metrics
   curl -s ${url}/operations/messaging -H 'x-operator-key: ${OPERATOR_KEY}'
   curl -s ${url}/operations/dead-letters/inventory -H 'x-operator-key: ${OPERATOR_KEY}'
+
+The API is described at ${url}/docs (OpenAPI: ${url}/docs/json).
+OTEL_TRACES_EXPORTER=console in front of the command writes the traces into the log: ${logFile}
 
 Ctrl-C stops everything.`);
   await new Promise<void>((resolve) => {
@@ -136,7 +140,7 @@ try {
     // Customers of flesh and blood get more time to pay.
     await app.stop();
     app = await startApplication(surroundings, SERVE_PAYMENT_WINDOW_MS);
-    await keepServing(app.url, surroundings.cluster);
+    await keepServing(app, surroundings.cluster);
   }
   await stopEverything();
   narrator.say('everything is stopped');

@@ -9,6 +9,7 @@ import { InventoryModule } from './inventory/inventory.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { OrdersModule } from './orders/orders.module.js';
 import { PaymentModule } from './payment/payment.module.js';
+import { TracingModule } from './tracing/tracing.module.js';
 
 /**
  * Three services in one process. They share a database server and a broker, and nothing else: each has its tables,
@@ -17,6 +18,7 @@ import { PaymentModule } from './payment/payment.module.js';
 @Module({
   imports: [
     ConfigModule,
+    TracingModule,
     DatabaseModule,
     RocketMQModule.forRootAsync({
       inject: [AppConfig],

@@ -1,15 +1,26 @@
-import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
-import { RocketMQHealthIndicator, type RocketMQHealth } from 'nestjs-rocketmq';
+import { Controller, Get } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import {
+  HealthCheck,
+  HealthCheckService,
+  type HealthCheckResult,
+  TypeOrmHealthIndicator,
+} from '@nestjs/terminus';
+import { RocketMQHealthIndicator } from 'nestjs-rocketmq';
 
 @Controller('health')
+@ApiTags('operations')
 export class HealthController {
-  constructor(private readonly rocketmq: RocketMQHealthIndicator) {}
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly rocketmq: RocketMQHealthIndicator,
+    private readonly database: TypeOrmHealthIndicator,
+  ) {}
 
-  /** For orchestrators: 200 or 503. The indicator fits @nestjs/terminus as well, beside those of other systems. */
+  /** For orchestrators: 200, or 503 with what is down. */
   @Get()
-  async check(): Promise<RocketMQHealth> {
-    const health = await this.rocketmq.check();
-    if (health.rocketmq.status === 'down') throw new ServiceUnavailableException(health);
-    return health;
+  @HealthCheck()
+  check(): Promise<HealthCheckResult> {
+    return this.health.check([() => this.database.pingCheck('database'), () => this.rocketmq.check()]);
   }
 }

@@ -9,7 +9,7 @@ export interface MessageCounts {
   readonly deadLettered: number;
 }
 
-/** Counts what the library reports; a metrics exporter would hang on the same events. */
+/** Counts what the library reports, for the page of the operators; GET /metrics hangs on the same events. */
 @Injectable()
 export class MessageCounters {
   private readonly counts = { handled: 0, duplicates: 0, retried: 0, deadLettered: 0 };

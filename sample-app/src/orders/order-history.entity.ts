@@ -1,5 +1,6 @@
+import { ApiProperty } from '@nestjs/swagger';
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
-import type { OrderStatus } from './order.entity.js';
+import { orderStatuses, type OrderStatus } from './order.entity.js';
 
 /** One line per thing that happened to an order, written in the transaction that made it happen. */
 @Entity('order_history')
@@ -11,12 +12,15 @@ export class OrderHistory {
   orderId!: string;
 
   /** The status of the order after it. */
+  @ApiProperty({ enum: orderStatuses })
   @Column({ type: 'text' })
   status!: OrderStatus;
 
+  @ApiProperty()
   @Column({ type: 'text' })
   note!: string;
 
+  @ApiProperty()
   @Column({ type: 'timestamptz' })
   at!: Date;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable, NotFoundException } from '@nestjs/common';
+import { ApiProperty, PickType } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 import { catalogue } from './catalogue.js';
 import type { CreateOrderDto } from './dto/create-order.dto.js';
@@ -7,9 +8,13 @@ import { OrderHistory } from './order-history.entity.js';
 import { OrderLifecycle } from './order-lifecycle.js';
 import { Order } from './order.entity.js';
 
-export type OrderWithHistory = Order & {
-  readonly history: readonly Pick<OrderHistory, 'at' | 'status' | 'note'>[];
-};
+/** What happened to the order, as its customer may read it. */
+export class HistoryEntry extends PickType(OrderHistory, ['at', 'status', 'note']) {}
+
+export class OrderWithHistory extends Order {
+  @ApiProperty({ type: [HistoryEntry] })
+  history!: HistoryEntry[];
+}
 
 @Injectable()
 export class OrdersService {

@@ -90,6 +90,10 @@ describe('the demo', () => {
     const demo = new Demo(['--serve']);
     const [, url] = await demo.says(/open at (http:\/\/[\d.]+:\d+)/);
     expect((await fetch(`${url!}/orders`)).status).toBe(200);
+    await demo.says(`described at ${url!}/docs`);
+    for (const path of ['/docs', '/docs/json', '/metrics', '/health']) {
+      expect((await fetch(url! + path)).status, path).toBe(200);
+    }
     demo.interrupt();
     expect((await demo.ended()).code).toBe(130);
     await expect(fetch(url!)).rejects.toThrow('fetch failed');

@@ -1,5 +1,6 @@
 import { Outbox } from 'nestjs-rocketmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Scrape } from '../../support/scrape.js';
 import { eventually } from './eventually.js';
 import { startSampleApp, type RunningSampleApp } from './sample-app.js';
 
@@ -21,7 +22,10 @@ describe('the shop as its operators see it', () => {
   it('is healthy while broker, listeners and outbox are', async () => {
     const response = await fetch(`${sample.url}/health`);
     expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({ rocketmq: { status: 'up' } });
+    expect(await response.json()).toMatchObject({
+      status: 'ok',
+      info: { database: { status: 'up' }, rocketmq: { status: 'up' } },
+    });
   });
 
   it('counts the messages it handled', async () => {
@@ -32,6 +36,40 @@ describe('the shop as its operators see it', () => {
       return handled >= 3;
     });
     expect(await sample.shop.messaging()).toMatchObject({ handled: 3, duplicates: 0, deadLettered: 0 });
+  });
+
+  it('shows its figures to Prometheus', async () => {
+    await sample.shop.order('headset', 1);
+    const figures = await eventually('the order to be in the figures', async () => {
+      const response = await fetch(`${sample.url}/metrics`);
+      expect(response.headers.get('content-type')).toContain('text/plain');
+      const scrape = new Scrape(await response.text());
+      const handled = scrape.value('rocketmq_listener_messages_total', {
+        group: 'inventory',
+        outcome: 'handled',
+      });
+      return handled !== undefined && handled > 0 && scrape;
+    });
+    expect(figures.value('rocketmq_outbox_sent_messages_total', { topic: 'orders' })).toBeGreaterThan(0);
+    expect(figures.value('rocketmq_outbox_unowned_lanes')).toBe(0);
+    expect(figures.value('rocketmq_outbox_parked_messages', { state: 'dead' })).toBe(0);
+  });
+
+  it('describes its API, with what every request and answer looks like', async () => {
+    const page = await fetch(`${sample.url}/docs`);
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('swagger-ui')]);
+    const document = (await (await fetch(`${sample.url}/docs/json`)).json()) as {
+      readonly paths: Readonly<Record<string, object>>;
+      readonly components: { readonly schemas: Readonly<Record<string, object>> };
+    };
+    const { paths, components } = document;
+    expect(Object.keys(paths)).toEqual(
+      expect.arrayContaining(['/orders', '/orders/{id}/pay', '/operations/dead-letters/{group}']),
+    );
+    expect(components.schemas['CreateOrderDto']).toMatchObject({
+      properties: { product: { enum: ['keyboard', 'monitor', 'headset'] }, quantity: { minimum: 1 } },
+      required: ['product', 'quantity'],
+    });
   });
 
   it('a message the broker refuses is parked, and can be discarded', async () => {

@@ -1,6 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
+import { serveApiDocument } from '../../../sample-app/src/api-document.js';
 import { AppModule } from '../../../sample-app/src/app.module.js';
 import { AppConfig } from '../../../sample-app/src/config/app-config.js';
 import { createFreshDatabase } from '../../../scripts/demo/fresh-database.js';
@@ -45,6 +46,7 @@ export async function startSampleApp(settings: NodeJS.ProcessEnv = LONG_WINDOW):
     .useValue(config)
     .compile();
   const app = module.createNestApplication({ logger: ['error', 'warn'] });
+  serveApiDocument(app);
   try {
     await app.listen(0, '127.0.0.1');
   } catch (error) {
