@@ -82,6 +82,8 @@ export function createOutbox(deps: OutboxFeatureDeps): OutboxFeature {
       maxMessageSize,
       nextMessageId: () => ids.next(),
       contextHeaders: deps.contextHeaders,
+      // Where rows are only written, somebody else's connections count.
+      checkConnection: options.relay ? (name) => void producer(name) : undefined,
     },
     ordering: options.ordering,
   });

@@ -32,6 +32,8 @@ export interface OutboxMessageDefaults {
   readonly serializer: MessageSerializer;
   readonly maxMessageSize?: number | undefined;
   nextMessageId(): string;
+  /** Throws when nobody here could send over a connection of this name. */
+  readonly checkConnection?: ((name: string) => void) | undefined;
   /** Added to every message; the call's own headers win. */
   readonly contextHeaders?: ((message: CreateOperation) => MessageHeaders | undefined) | undefined;
 }
@@ -46,7 +48,7 @@ export type UnplacedRow = Omit<NewOutboxRow, 'lane' | 'sequence'>;
 /**
  * Checks everything about a message that the broker would refuse later, when nobody could tell the caller any more.
  *
- * @throws RocketMQError `INVALID_ARGUMENT`, `MESSAGE_TOO_LARGE`, `SERIALIZATION_FAILED`
+ * @throws RocketMQError `INVALID_ARGUMENT`, `INVALID_CONFIGURATION`, `MESSAGE_TOO_LARGE`, `SERIALIZATION_FAILED`
  */
 export function toUnplacedRow(
   destination: string | Destination,
@@ -65,6 +67,7 @@ export function toUnplacedRow(
   checkLength('Tag', tag, MAX_COLUMN_LENGTH);
   checkLength('Ordering key', orderingKey, MAX_COLUMN_LENGTH);
   checkLength('Connection', connection, MAX_CONNECTION_LENGTH);
+  if (connection !== undefined) defaults.checkConnection?.(connection);
   const messageId = messageIdOf(options, defaults);
   const body = (options.serializer ?? defaults.serializer).serialize(payload);
   const times = timesOf(options);

@@ -50,7 +50,8 @@ export class Outbox {
    * Writes one row in the transaction of `tx`.
    *
    * @throws RocketMQError `NO_TRANSACTION` outside a transaction or after it ended, `INVALID_ARGUMENT`,
-   * `MESSAGE_TOO_LARGE`, `SERIALIZATION_FAILED` before anything was written
+   * `INVALID_CONFIGURATION` (a connection that does not exist), `MESSAGE_TOO_LARGE`, `SERIALIZATION_FAILED` before
+   * anything was written
    */
   send(
     tx: EntityManager,
