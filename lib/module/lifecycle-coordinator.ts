@@ -1,5 +1,11 @@
 import { AsyncResource } from 'node:async_hooks';
-import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { type Clock, pause } from '../client/clock.js';
 import type { ClientLog } from '../client/rocketmq-client.js';
@@ -31,18 +37,22 @@ const LONGEST_RETRY_MS = 30_000;
 /** What parts and producers get when the listeners used up the drain time. */
 const LEAST_PART_TIME_MS = 1_000;
 
+/** Lower than that of any other module. */
+const LAST_TO_START = -1;
+
 /**
- * The order of things. At bootstrap: everything is checked and every problem told at once; connections open; parts
- * (outbox relay, transaction checks) start; listeners start. At destroy, while the database and HTTP are still
- * there: listeners stop their intake and drain, parts drain, producers, connections. One hook each, so that Nest 11
- * and 12 agree on the order.
+ * The order of things. After every bootstrap hook of the application: everything is checked and every problem told at
+ * once; connections open; parts (outbox relay, transaction checks) start; listeners start. Before any destroy hook:
+ * listeners stop their intake and drain. When HTTP is closed, and before any database is: parts drain, producers,
+ * connections.
  */
 @Injectable()
-export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDestroy {
+export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   private readonly root = new AsyncResource('RocketMQ');
   private readonly stopping = new AbortController();
   private starting: Promise<void> = Promise.resolve();
-  private stopped: Promise<void> | undefined;
+  private drained: Promise<number> | undefined;
+  private closed: Promise<void> | undefined;
   private containers: readonly ListenerContainer[] = [];
   private readonly supervised: Promise<void>[] = [];
 
@@ -57,7 +67,13 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(CLIENT_LOG) private readonly log: ClientLog,
     @Inject(ModulesContainer) private readonly modules: ModulesContainer,
-  ) {}
+  ) {
+    // Nest calls start hooks by descending distance, and stop hooks in the reverse order; it makes global modules the
+    // farthest, which would have listeners run before anybody else has bootstrapped.
+    for (const module of modules.values()) {
+      if (module.providers.has(LifecycleCoordinator)) module.distance = LAST_TO_START;
+    }
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     this.starting = this.root.runInAsyncScope(() => this.start());
@@ -65,7 +81,7 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
       await this.starting;
     } catch (error) {
       // Nest calls no destroy hooks when bootstrap fails; nothing may keep the process alive.
-      await this.stop();
+      await this.close();
       throw error;
     }
   }
@@ -73,7 +89,11 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
   async onModuleDestroy(): Promise<void> {
     this.stopping.abort();
     await this.starting.catch(() => undefined);
-    await this.stop();
+    await this.drainListeners();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
   }
 
   private async start(): Promise<void> {
@@ -229,27 +249,33 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
     }
   }
 
-  private stop(): Promise<void> {
+  /** Once; resolves with the milliseconds it took. Never rejects. */
+  private drainListeners(): Promise<number> {
     this.stopping.abort();
-    this.stopped ??= this.shutDown();
-    return this.stopped;
+    this.drained ??= (async () => {
+      const startedAt = this.clock.monotonic();
+      await Promise.all([...this.connections].map(({ name }) => this.drain(name, startedAt)));
+      await Promise.all(this.supervised);
+      return this.clock.monotonic() - startedAt;
+    })();
+    return this.drained;
   }
 
-  /** Never rejects: Nest 12 would only log it, Nest 11 would leave the database open. */
-  private async shutDown(): Promise<void> {
-    const startedAt = this.clock.monotonic();
-    await Promise.all([...this.connections].map((connection) => this.drain(connection.name, startedAt)));
-    await Promise.all(this.supervised);
-    const left = this.drainTimeoutMs - (this.clock.monotonic() - startedAt);
-    await this.quietly('parts', () =>
-      Promise.all(this.parts.map((part) => part.stop(Math.max(left, LEAST_PART_TIME_MS)))),
-    );
-    await Promise.all(
-      [...this.connections].map((connection) =>
-        this.quietly(`connection "${connection.name}"`, () => connection.close()),
-      ),
-    );
-    this.root.emitDestroy();
+  /** Once. Never rejects: Nest 12 would only log it, Nest 11 would leave the database open. */
+  private close(): Promise<void> {
+    this.closed ??= (async () => {
+      const left = this.drainTimeoutMs - (await this.drainListeners());
+      await this.quietly('parts', () =>
+        Promise.all(this.parts.map((part) => part.stop(Math.max(left, LEAST_PART_TIME_MS)))),
+      );
+      await Promise.all(
+        [...this.connections].map((connection) =>
+          this.quietly(`connection "${connection.name}"`, () => connection.close()),
+        ),
+      );
+      this.root.emitDestroy();
+    })();
+    return this.closed;
   }
 
   private async drain(connection: string, startedAt: number): Promise<void> {

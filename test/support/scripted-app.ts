@@ -3,6 +3,7 @@ import { Test } from '@nestjs/testing';
 import type { Clock } from '../../lib/client/clock.js';
 import { CLIENT_FACTORY, CLOCK } from '../../lib/module/module.tokens.js';
 import { RocketMQModule } from '../../lib/module/rocketmq.module.js';
+import type { RocketMQModuleExtras } from '../../lib/module/rocketmq.module-definition.js';
 import type { RocketMQModuleOptions } from '../../lib/module/rocketmq-module-options.js';
 import { RocketMQEvents, type RocketMQEventMap } from '../../lib/observability/rocketmq-events.js';
 import { ScriptedClient, type ScriptedConsumer } from './scripted-client.js';
@@ -15,7 +16,7 @@ export interface ScriptedApp {
 }
 
 export interface ScriptedAppOptions extends ModuleMetadata {
-  readonly options?: Partial<RocketMQModuleOptions>;
+  readonly options?: Partial<RocketMQModuleOptions & RocketMQModuleExtras>;
   readonly client?: ScriptedClient;
   readonly clock?: Clock;
   /** Called before `init`. */

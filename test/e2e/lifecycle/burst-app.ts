@@ -5,7 +5,16 @@
  */
 import 'reflect-metadata';
 import { appendFileSync } from 'node:fs';
-import { Controller, Get, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Inject,
+  Injectable,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   Ctx,
@@ -22,10 +31,19 @@ const topic = read('TOPIC');
 const mode = read('MODE') === 'ordered' ? 'ordered' : 'concurrent';
 const handlerMs = Number(read('HANDLER_MS'));
 
-/** Stands for a database: it ends where TypeOrmModule ends its DataSource. */
+/** Stands for what handlers need: it takes its time to start, and ends where TypeOrmModule ends its DataSource. */
 @Injectable()
-class Witness implements OnApplicationShutdown {
+class Witness implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   handled = 0;
+
+  async onApplicationBootstrap(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    this.note('bootstrapped');
+  }
+
+  onModuleDestroy(): void {
+    this.note('destroyed');
+  }
 
   note(line: string): void {
     appendFileSync(read('WITNESS'), `${line}\n`);

@@ -65,12 +65,12 @@ export async function stopInTheMiddleOfABurst(app: BurstApp, mode: 'concurrent' 
     const before = first.lines('end').length;
     expect(before).toBeLessThan(TOTAL);
     expect(first.lines('begin')).toHaveLength(before);
-    expect(first.noted().at(-1)).toBe('database closed');
+    first.expectOrder();
 
     const second = start(1);
     await waitFor(() => second.lines('end').length >= TOTAL - before, { describe: () => second.story() });
     await second.terminate();
-    expect(second.noted().at(-1)).toBe('database closed');
+    second.expectOrder();
 
     const ended = [...first.lines('end'), ...second.lines('end')];
     const expected = Array.from({ length: TOTAL }, (_, i) => `key-${i % KEYS} ${Math.floor(i / KEYS)} 1`);
@@ -126,6 +126,13 @@ class AppProcess {
     return this.noted()
       .filter((line) => line.startsWith(`${word} `))
       .map((line) => line.slice(word.length + 1));
+  }
+
+  /** Handlers run between the hooks of the application. */
+  expectOrder(): void {
+    const notes = this.noted().map((line) => line.replace(/ .*/, ''));
+    expect(notes[0]).toBe('bootstrapped');
+    expect(notes.slice(-3)).toEqual(['end', 'destroyed', 'database']);
   }
 
   story(): string {

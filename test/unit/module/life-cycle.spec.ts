@@ -1,7 +1,12 @@
 import {
+  Controller,
   type DynamicModule,
+  Get,
+  Global,
+  Inject,
   Injectable,
   Module,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
 } from '@nestjs/common';
@@ -42,32 +47,87 @@ class Rejecting {
 }
 
 describe('the application', () => {
-  it('starts listeners after bootstrap and stops them before producers, connections and the database', async () => {
-    const client = new ScriptedClient('orders');
-    @Injectable()
-    class Database implements OnModuleDestroy, OnApplicationShutdown {
-      onModuleDestroy(): void {
-        client.log.push('module destroy');
-      }
+  it.each([true, false])(
+    'starts listeners after every bootstrap hook, drains them before any destroy hook, and then closes producers before the database: isGlobal %s',
+    async (isGlobal) => {
+      const client = new ScriptedClient('orders');
+      class Noting implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+        constructor(private readonly name: string) {}
 
-      onApplicationShutdown(): void {
-        client.log.push('database closed');
+        async onApplicationBootstrap(): Promise<void> {
+          await new Promise((resolve) => setImmediate(resolve));
+          client.log.push(`${this.name} bootstrapped`);
+        }
+
+        async onModuleDestroy(): Promise<void> {
+          await new Promise((resolve) => setImmediate(resolve));
+          client.log.push(`${this.name} destroyed`);
+        }
+
+        onApplicationShutdown(): void {
+          client.log.push(`${this.name} shut down`);
+        }
+      }
+      @Global()
+      @Module({ providers: [{ provide: 'database', useFactory: () => new Noting('database') }] })
+      class DatabaseModule {}
+      @Module({ providers: [{ provide: 'feature', useFactory: () => new Noting('feature') }, Orders] })
+      class FeatureModule {}
+      const { app } = await scriptedApp({
+        imports: [DatabaseModule, FeatureModule],
+        providers: [{ provide: 'root', useFactory: () => new Noting('root') }],
+        options: { isGlobal },
+        client,
+      });
+      await app.get(RocketMQTemplate).send('orders', 1);
+      await app.close();
+      await app.get(LifecycleCoordinator).onModuleDestroy(); // once more: nothing happens
+      expect(client.log).toEqual([
+        'database bootstrapped',
+        'feature bootstrapped',
+        'root bootstrapped',
+        'client started',
+        'consumer inventory started',
+        'producer nestjs-rocketmq started',
+        'consumer inventory closed',
+        'root destroyed',
+        'feature destroyed',
+        'database destroyed',
+        'producer nestjs-rocketmq closed',
+        'client closed',
+        'root shut down',
+        'feature shut down',
+        'database shut down',
+      ]);
+    },
+  );
+
+  it('lets HTTP requests under way send, after listeners have drained', async () => {
+    let arrived: () => void = () => undefined;
+    let leave: () => void = () => undefined;
+    const request = new Promise<void>((resolve) => (arrived = resolve));
+    const gate = new Promise<void>((resolve) => (leave = resolve));
+    @Controller()
+    class Shop {
+      constructor(@Inject(RocketMQTemplate) private readonly template: RocketMQTemplate) {}
+
+      @Get('order')
+      async order(): Promise<unknown> {
+        arrived();
+        await gate;
+        return (await this.template.send('orders', 1)).status;
       }
     }
-    const { app } = await scriptedApp({ providers: [Orders, Database], client });
-    await app.get(RocketMQTemplate).send('orders', 1);
-    await app.close();
-    const coordinator = app.get(LifecycleCoordinator);
-    await coordinator.onModuleDestroy(); // once more: nothing happens
-    expect(client.log.filter((line) => line !== 'module destroy')).toEqual([
-      'client started',
-      'consumer inventory started',
-      'producer nestjs-rocketmq started',
-      'consumer inventory closed',
-      'producer nestjs-rocketmq closed',
-      'client closed',
-      'database closed',
-    ]);
+    const { app, consumer } = await scriptedApp({ controllers: [Shop], providers: [Orders] });
+    await app.listen(0, '127.0.0.1');
+    const response = fetch(`${await app.getUrl()}/order`, { headers: { connection: 'close' } });
+    await request;
+    const closed = app.close();
+    await waitFor(() => consumer('inventory').closed);
+    leave();
+    expect(await (await response).text()).toBe('SEND_OK');
+    await closed;
+    await expect(app.get(RocketMQTemplate).send('orders', 1)).rejects.toMatchObject({ code: 'CLOSED' });
   });
 
   it('that fails to start a listener closes everything it opened', async () => {
@@ -104,8 +164,8 @@ describe('the application', () => {
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     open();
     await Promise.all([init, destroyed]);
-    expect(client.log).toEqual(['client started', 'client closed']);
     await app.close();
+    expect(client.log).toEqual(['client started', 'client closed']);
   });
 });
 
