@@ -226,15 +226,18 @@ describe.each(databaseNames())('operating the outbox on %s', (name) => {
 
   describe('a producer per connection', () => {
     it('is asked for by the name in the row', async () => {
+      const writer = harness.create(database.dataSource, { relay: false });
       const instance = await startWithLanes();
-      await transaction((tx) => instance.outbox.send(tx, 'orders', 1, { connection: 'audit' }));
-      // This outbox has one producer only: the row is put aside with the reason.
+      await transaction((tx) => writer.outbox.send(tx, 'orders', 1, { connection: 'audit' }));
+      // The sending outbox has one producer only: the row is put aside with the reason.
       const [parked] = await waitFor(async () => {
         const { items } = await instance.parked.list();
         return items.length === 1 && items;
       });
       expect(parked).toMatchObject({ connection: 'audit', state: 'dead' });
       expect(parked?.error).toContain('names connection "audit"');
+      const refused = transaction((tx) => instance.outbox.send(tx, 'orders', 1, { connection: 'audit' }));
+      await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     });
   });
 });
