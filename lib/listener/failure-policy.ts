@@ -8,7 +8,7 @@ export type FailureAction = 'reject' | 'retry' | 'ack';
  * What becomes of messages that a guard denied, whose payload is invalid, or whose body cannot be decoded.
  *
  * - `reject`: to the dead-letter topic of the group, with the reason.
- * - `retry`: again by the listener's schedule, until `maxAttempts`; then dead letter.
+ * - `retry`: again by the listener's schedule, until `maxAttempts` (17 where there is no limit); then dead letter.
  * - `ack`: done; the event and the log line are all that is left of it.
  */
 export interface FailurePolicies {

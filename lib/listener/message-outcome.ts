@@ -1,7 +1,8 @@
 import { ACK, type ConsumeResult } from '../client/push-consumer.js';
 import type { ReceivedMessage } from '../message/message.js';
 import type { MessageEvent, RocketMQEvents } from '../observability/rocketmq-events.js';
-import { describeFailure, failureAction, failureKind } from './failure-policy.js';
+import { describeFailure, failureAction, type FailureKind, failureKind } from './failure-policy.js';
+import { DEFAULT_MAX_ATTEMPTS } from './listener-options.js';
 import type { ListenerSettings } from './listener-settings.js';
 import { RejectMessage } from './reject-message.js';
 import { RetryLater } from './retry-later.js';
@@ -29,9 +30,16 @@ export function outcomeOfError(
   if (error instanceof RejectMessage) return { action: 'reject', reason: error.reason, error };
   const kind = where.undecodable ? 'undecodable' : failureKind(error, where.reachedParameters ?? true);
   const action = failureAction(kind, settings.policies);
-  if (action === 'retry') return { action, delayMs: scheduledDelay(settings, attempt, error), error };
+  if (action === 'retry' && !isHopeless(kind, settings, attempt)) {
+    return { action, delayMs: scheduledDelay(settings, attempt, error), error };
+  }
   const reason = `${REASONS[kind]}: ${describeFailure(error)}`;
   return { action: action === 'ack' ? 'dropped' : 'reject', reason, error };
+}
+
+/** An ordered listener may try without end; what trying seldom helps must not hold its queue for ever. */
+function isHopeless(kind: FailureKind, { identity }: ListenerSettings, attempt: number): boolean {
+  return kind !== 'handler' && identity.maxAttempts === Infinity && attempt >= DEFAULT_MAX_ATTEMPTS;
 }
 
 const REASONS = {
