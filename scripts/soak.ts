@@ -1,0 +1,70 @@
+/**
+ * Long runs that look for what short tests cannot show.
+ */
+import { parseArgs } from 'node:util';
+import { churn } from './soak/churn.js';
+import { onShutdown, shutdownSignal } from './stack/shutdown.js';
+import { StackError, startStack, type Stack } from './stack/stack.js';
+
+const HELP = `npm run soak -- churn [--minutes 10] [--rate 300] [--every 4]
+
+  churn   a concurrent and an orderly group under load, whose members join, leave and are killed (SIGKILL) every few
+          seconds. Ends with a table, and with an error unless every acknowledged message was handled in both groups
+          and the orderly one never had two handlers in a queue, nor left a message out.
+
+  --minutes   how long members come and go
+  --rate      messages per second
+  --every     seconds between changes of each group, on average
+
+ROCKETMQ_NAME_SERVER names a cluster to use; otherwise one is started and thrown away.`;
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    minutes: { type: 'string', default: '10' },
+    rate: { type: 'string', default: '300' },
+    every: { type: 'string', default: '4' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+function positive(name: 'minutes' | 'rate' | 'every'): number {
+  const value = Number(flags[name]);
+  if (value > 0) return value;
+  throw new StackError(`--${name} must be a number above zero, not ${flags[name]}.`);
+}
+
+async function main(): Promise<void> {
+  const [command] = positionals;
+  if (flags.help || command === undefined) return console.log(HELP);
+  if (command !== 'churn') throw new StackError(`There is no soak '${command}'. See npm run soak -- --help`);
+  const options = { minutes: positive('minutes'), rate: positive('rate'), every: positive('every') };
+  const signal = shutdownSignal();
+  let stack: Stack | undefined;
+  const starting = async (): Promise<string> => {
+    stack = await startStack({
+      name: `soak-${process.pid}`,
+      signal,
+      onProgress: (line) => console.log(`  ${line}`),
+    });
+    return stack.nameServer;
+  };
+  onShutdown(async () => stack?.stop());
+  try {
+    const nameServer = process.env['ROCKETMQ_NAME_SERVER'] ?? (await starting());
+    const kept = await churn({ ...options, nameServer, signal, print: (line) => console.log(line) });
+    if (!kept) process.exitCode = 1;
+  } finally {
+    await stack?.stop();
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  // When interrupted, the handler of the signal says so and ends the process.
+  if (!shutdownSignal().aborted) {
+    process.exitCode = 1;
+    console.error(error instanceof StackError ? error.message : error);
+  }
+}
