@@ -1,5 +1,6 @@
 import { Injectable, Module } from '@nestjs/common';
 import {
+  allocateAveragelyByCircle,
   DeadLetterListener,
   Idempotent,
   OnTag,
@@ -387,6 +388,69 @@ describe('options of a listener', () => {
     });
     expect(client.consumers).toHaveLength(1);
     expect(consumer('a').options).toMatchObject({ concurrency: 3, subscriptions: [{ topic: 'payments' }] });
+    await app.close();
+  });
+
+  it('all reach the consumer', async () => {
+    const startFrom = new Date(0);
+    const tuning = {
+      pullBatchSize: 1,
+      longPollingMs: 2,
+      maxCachedMessages: 3,
+      maxCachedBytes: 4,
+      maxOffsetSpan: 5,
+      suspendMs: 60,
+      offsetPersistIntervalMs: 7,
+      rebalanceIntervalMs: 8,
+      allocateStrategy: allocateAveragelyByCircle(),
+      offsetStoreFolder: '/tmp/offsets',
+    };
+    @Injectable()
+    class Orders {
+      @RocketMQBatchListener({
+        topic: 'orders',
+        group: 'all',
+        filter: sql92('amount > 100'),
+        mode: 'ordered',
+        model: 'clustering',
+        concurrency: 3,
+        maxAttempts: 4,
+        batchSize: 5,
+        timeout: '10s',
+        startFrom,
+        tuning,
+      })
+      all(): void {}
+
+      @RocketMQListener({ topic: 'orders', group: 'defaults' })
+      defaults(): void {}
+
+      @RocketMQListener({ topic: 'orders', group: 'everywhere', model: 'broadcasting' })
+      everywhere(): void {}
+    }
+    const { app, consumer } = await scriptedApp({ providers: [Orders] });
+    const { handler: _handler, ...all } = consumer('all').options;
+    expect(all).toEqual({
+      group: 'all',
+      subscriptions: [{ topic: 'orders', filter: { type: 'sql92', expression: 'amount > 100' } }],
+      mode: 'orderly',
+      model: 'clustering',
+      concurrency: 3,
+      maxAttempts: 4,
+      batchSize: 5,
+      // The engine gives up on a handler only well after the listener did.
+      consumeTimeoutMs: 70_000,
+      startFrom,
+      ...tuning,
+    });
+    const { handler: _other, ...defaults } = consumer('defaults').options;
+    expect(defaults).toEqual({
+      group: 'defaults',
+      subscriptions: [{ topic: 'orders', filter: { type: 'tag', expression: '*' } }],
+      mode: 'concurrent',
+      consumeTimeoutMs: 960_000,
+    });
+    expect(consumer('everywhere').options).toMatchObject({ model: 'broadcasting' });
     await app.close();
   });
 

@@ -1,6 +1,16 @@
-import { binarySerializer, RocketMQError, RocketMQTemplate, textSerializer } from 'nestjs-rocketmq';
+import { Injectable } from '@nestjs/common';
+import {
+  binarySerializer,
+  type MessageSerializer,
+  Payload,
+  RocketMQError,
+  RocketMQListener,
+  RocketMQTemplate,
+  textSerializer,
+} from 'nestjs-rocketmq';
 import { describe, expect, it } from 'vitest';
 import { scriptedApp } from '../../support/scripted-app.js';
+import { received } from '../../support/scripted-client.js';
 
 describe('RocketMQTemplate', () => {
   async function template() {
@@ -84,6 +94,31 @@ describe('RocketMQTemplate', () => {
     await expect(rocketmq.send('orders', { not: 'text' })).rejects.toMatchObject({
       code: 'SERIALIZATION_FAILED',
     });
+    await app.close();
+  });
+
+  it('takes serializers of your own, for sending and for listening', async () => {
+    const encoded: MessageSerializer = {
+      serialize: (payload) => Buffer.from(Buffer.from(JSON.stringify(payload)).toString('base64')),
+      deserialize: (body) => JSON.parse(Buffer.from(body.toString(), 'base64').toString()) as unknown,
+    };
+    const seen: unknown[] = [];
+    @Injectable()
+    class Orders {
+      @RocketMQListener({ topic: 'orders', group: 'inventory' })
+      on(@Payload() order: unknown): void {
+        seen.push(order);
+      }
+    }
+    const { app, client, consumer } = await scriptedApp({
+      providers: [Orders],
+      options: { serializer: encoded },
+    });
+    await app.get(RocketMQTemplate).send('orders', { id: 1 });
+    const body = client.producers[0]!.sent[0]!.message.body;
+    expect(body.toString()).toBe('eyJpZCI6MX0=');
+    await consumer('inventory').deliver(received(body));
+    expect(seen).toEqual([{ id: 1 }]);
     await app.close();
   });
 
