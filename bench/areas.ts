@@ -1,4 +1,5 @@
 import { benchConsume } from './areas/consume.js';
+import { benchIdempotent } from './areas/idempotent.js';
 import { benchListener } from './areas/listener.js';
 import { benchOutbox } from './areas/outbox.js';
 import { benchSend } from './areas/send.js';
@@ -11,4 +12,5 @@ export const AREAS: Readonly<Record<string, (context: BenchContext) => Promise<r
   consume: benchConsume,
   listener: benchListener,
   outbox: benchOutbox,
+  idempotent: benchIdempotent,
 };

@@ -55,15 +55,16 @@ export async function benchSteadyState(context: BenchContext, database: BenchDat
     const capacity = await timed(() => keepInFlight(WRITERS, plan.warmUpMs, () => commit(false)));
     const perSecond = Math.max(50, Math.floor((capacity.operations / capacity.elapsedMs) * 500));
     const values = new Map<string, number[][]>();
-    for (let round = 0; round < plan.rounds; round++) {
-      progress(`commit to acknowledgement at ${perSecond}/s, round ${round + 1} of ${plan.rounds}`);
+    // Round 0 warms up.
+    for (let round = 0; round <= plan.rounds; round++) {
+      progress(`commit to acknowledgement at ${perSecond}/s, round ${round} of ${plan.rounds}`);
       for (const [name, call] of [
         [OURS, () => commit(false)],
         [KEYED, () => commit(true)],
       ] as const) {
         const took: number[] = [];
         await atRate(perSecond, plan.roundMs * 2, async () => took.push(await call()));
-        values.set(name, [...(values.get(name) ?? []), took]);
+        if (round > 0) values.set(name, [...(values.get(name) ?? []), took]);
       }
       const raw: number[] = [];
       await atRate(perSecond, plan.roundMs * 2, async () => {
@@ -71,7 +72,7 @@ export async function benchSteadyState(context: BenchContext, database: BenchDat
         await real.send({ topic, body });
         raw.push(performance.now() - started);
       });
-      values.set(RAW, [...(values.get(RAW) ?? []), raw]);
+      if (round > 0) values.set(RAW, [...(values.get(RAW) ?? []), raw]);
     }
     return {
       title: `Outbox on ${database.name}: from commit to the broker's acknowledgement, ${perSecond.toLocaleString('en-US')} transactions/s`,

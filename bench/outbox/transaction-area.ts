@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { DataSource, EntityManager, Logger } from 'typeorm';
 import type { Producer } from '../../lib/client/producer.js';
 import { runInTransaction } from '../../lib/database/own-transaction.js';
@@ -9,6 +10,7 @@ import { outboxOn, PAYLOAD } from './backlog.js';
 import { prepareStatusColumn, saveEvent } from './status-column.js';
 
 const PLAIN = 'the business row alone';
+const BY_HAND = 'with an INSERT by hand';
 const STATUS_COLUMN = 'with save() of an event';
 
 /** What a message adds to the transaction that writes it. Nobody sends meanwhile. */
@@ -25,6 +27,7 @@ export async function benchBusinessTransaction(
   const writes: readonly (readonly [string, (tx: EntityManager) => Promise<unknown>])[] = [
     [OURS, (tx) => outbox.send(tx, 'orders', PAYLOAD)],
     [PLAIN, () => Promise.resolve()],
+    [BY_HAND, (tx) => insertByHand(schema, tx)],
     [STATUS_COLUMN, (tx) => saveEvent(tx, 'orders', PAYLOAD)],
   ];
   const once = (write: (tx: EntityManager) => Promise<unknown>): Promise<void> =>
@@ -60,6 +63,22 @@ export async function benchBusinessTransaction(
   } finally {
     await schema.drop();
   }
+}
+
+/** The least that leaves the same row: no checks, no headers, no dispatch after the commit. */
+async function insertByHand({ sql, type }: Schema, tx: EntityManager): Promise<void> {
+  const id = randomUUID();
+  await tx.query(
+    sql(
+      'INSERT INTO rmq_outbox (lane, message_id, topic, body, created_at) VALUES ($1, $2, $3, $4, CURRENT_TIMESTAMP)',
+    ),
+    [
+      1,
+      type === 'postgres' ? id : Buffer.from(id.replaceAll('-', ''), 'hex'),
+      'orders',
+      Buffer.from(JSON.stringify(PAYLOAD)),
+    ],
+  );
 }
 
 /** A row of the application's own. */
