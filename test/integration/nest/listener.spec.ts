@@ -355,12 +355,14 @@ describe('at run time', () => {
     const group = uniqueName('group');
     const handled: number[] = [];
     let running = 0;
+    // So slow that closing comes before the end, also on a busy machine.
+    let workMs = 50;
     @Injectable()
     class Orders {
       @RocketMQListener({ topic, group, startFrom: 'first', concurrency: 8 })
       async on(@Payload() n: number): Promise<void> {
         running++;
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await new Promise((resolve) => setTimeout(resolve, workMs));
         handled.push(n);
         running--;
       }
@@ -376,9 +378,39 @@ describe('at run time', () => {
     expect(running).toBe(0);
     const before = handled.length;
     expect(before).toBeLessThan(count);
+    workMs = 1;
     app = await nestApp({ providers: [Orders] });
     await waitFor(() => new Set(handled).size === count);
     expect(handled).toHaveLength(count);
     expect(running).toBe(0);
+  });
+
+  it('closing gives a handler that hangs its time and no more; its message comes again', async () => {
+    const topic = uniqueName('hang');
+    const group = uniqueName('group');
+    const signals: AbortSignal[] = [];
+    const handled: number[] = [];
+    let hangs = true;
+    @Injectable()
+    class Orders {
+      @RocketMQListener({ topic, group, startFrom: 'first' })
+      async on(@Payload() n: number, @Ctx() { signal }: RocketMQContext): Promise<void> {
+        signals.push(signal);
+        if (hangs) await new Promise(() => undefined);
+        handled.push(n);
+      }
+    }
+    const template = await started({ providers: [Orders], options: { shutdown: { drainTimeout: '200ms' } } });
+    const drains = recordEvents(app as INestApplication, 'drain.end');
+    await template.send(topic, 1);
+    await waitFor(() => signals.length === 1);
+    await app?.close();
+    expect(drains).toMatchObject([{ event: { connection: 'default', abandoned: 1 } }]);
+    expect(signals[0]?.aborted).toBe(true);
+    expect(handled).toEqual([]);
+    hangs = false;
+    app = await nestApp({ providers: [Orders] });
+    await waitFor(() => handled.length === 1);
+    expect(handled).toEqual([1]);
   });
 });
