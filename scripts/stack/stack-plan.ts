@@ -76,6 +76,15 @@ interface BrokerSpec {
 
 const HOST = '127.0.0.1';
 
+/** 4.x unmaps its files through the JDK's internals, and fails without them when it recovers after a crash. */
+const UNMAPS_BY_REFLECTION = [
+  // Java 8 has nothing to open.
+  '-XX:+IgnoreUnrecognizedVMOptions',
+  '--add-opens=java.base/java.nio=ALL-UNNAMED',
+  '--add-opens=java.base/sun.nio.ch=ALL-UNNAMED',
+  '--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED',
+];
+
 /** A third less CPU until a JVM is of use; its peak throughput is lower. */
 const QUICK_START = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'] as const;
 
@@ -232,6 +241,7 @@ function planBroker(input: {
       // The broker counts the disk of the whole machine and would refuse messages when somebody else fills it.
       '-Drocketmq.broker.diskSpaceWarningLevelRatio=0.98',
       '-Drocketmq.broker.diskSpaceCleanForciblyRatio=0.97',
+      ...(release.line < 5 ? UNMAPS_BY_REFLECTION : []),
       ...log.jvmArguments,
     ],
     mainClass: 'org.apache.rocketmq.broker.BrokerStartup',

@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACK } from '../../../lib/client/push-consumer.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
+import { numberField, parseQueueTable } from '../../../lib/client/remoting/queue-table.js';
 import { startStack, type Stack } from '../../../scripts/stack/stack.js';
-import { isBroker5 } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
 import { gate, useScenario } from './scenario.js';
 
 /** Two masters, the first with a slave, of its own: this test takes them down. */
-// A 4.9 broker does not come back on Java 17 after it was killed: recovering its store needs access to JDK internals.
-describe.runIf(isBroker5())('consuming from several brokers', () => {
+describe('consuming from several brokers', () => {
   let stack: Stack;
   const scenario = useScenario(() => stack.nameServer);
 
@@ -24,6 +23,21 @@ describe.runIf(isBroker5())('consuming from several brokers', () => {
   afterAll(async () => {
     await stack?.stop();
   }, 120_000);
+
+  /** Whether the slave has every message of the topic that its master has. */
+  async function replicated(): Promise<boolean> {
+    const { topic } = scenario();
+    const { body } = await scenario().request(RequestCode.GET_TOPIC_STATS_INFO, { topic }, { brokerId: 1 });
+    const ofSlave = parseQueueTable(body, 'offsetTable');
+    const ofMaster = await (await scenario().observer()).admin.offsets(topic);
+    return (
+      ofSlave.length === 2 &&
+      ofSlave.every(
+        ({ queue, value }) =>
+          ofMaster.get(`${queue.brokerName}:${queue.queueId}`)?.max === numberField(value, 'maxOffset'),
+      )
+    );
+  }
 
   it('shares the queues of every master, and reads on from the slave when its master dies', async () => {
     await scenario().createTopic(2);
@@ -49,12 +63,9 @@ describe.runIf(isBroker5())('consuming from several brokers', () => {
     // Many more than are in memory here: most of them lie on brokers only.
     const sent = await scenario().sendMany(800);
     await waitFor(() => bodies().length === 1);
-    // A slave copies messages at once, topics only every few seconds.
-    await waitFor(
-      () =>
-        scenario().request(RequestCode.GET_TOPIC_STATS_INFO, { topic: scenario().topic }, { brokerId: 1 }),
-      { timeoutMs: 60_000, intervalMs: 500 },
-    );
+    // A slave copies topics only every few seconds; one of 4.9 also takes its time to follow its master, and the
+    // receipts say SLAVE_NOT_AVAILABLE until then.
+    await waitFor(replicated, { timeoutMs: 60_000, intervalMs: 500 });
 
     await stack.broker('broker-a').kill();
     hold.open();
