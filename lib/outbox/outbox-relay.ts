@@ -111,7 +111,7 @@ export class OutboxRelay {
       clock,
       {
         parked: (lane, rows) => this.parked(lane, rows),
-        freed: (lane, rows) => this.freed(lane, rows),
+        freed: (lane, rows, stillBlocked) => this.freed(lane, rows, stillBlocked),
         returned: (lane, rows, stillBlocked) => this.returned(lane, rows, stillBlocked),
         lost: (lane) => this.parkingLost(lane),
         failed: (error) => this.report.error('park', error),
@@ -348,25 +348,35 @@ export class OutboxRelay {
     this.reader.roomMade([lane]);
   }
 
-  private freed(lane: Lane, rows: readonly PendingRow[]): void {
-    for (const pending of rows) {
-      lane.enter(pending, 'waiting');
-      if (pending.row.orderingKey !== undefined) lane.blockedKeys.delete(pending.row.orderingKey);
-    }
-    this.dispatcher.offer(rows);
+  private freed(lane: Lane, rows: readonly PendingRow[], stillBlocked: readonly string[]): void {
+    for (const pending of rows) lane.enter(pending, 'waiting');
+    this.unblocked(lane, rows, stillBlocked);
   }
 
   private returned(lane: Lane, rows: readonly OutboxRow[], stillBlocked: readonly string[]): void {
     const now = this.deps.clock.monotonic();
+    const admitted = rows.map((row) => this.lanes.admit(lane, row, now)).filter((it) => it !== undefined);
+    this.unblocked(lane, admitted, stillBlocked);
+  }
+
+  /** An earlier row of the same key may have been refused since the database was asked: these stay behind it. */
+  private unblocked(lane: Lane, rows: readonly PendingRow[], stillBlocked: readonly string[]): void {
+    const refused = firstParking(lane);
     const ready: PendingRow[] = [];
-    for (const row of rows) {
-      if (row.orderingKey !== undefined && !stillBlocked.includes(row.orderingKey)) {
-        lane.blockedKeys.delete(row.orderingKey);
+    const behind: ParkedRow[] = [];
+    for (const pending of [...rows].sort((a, b) => a.row.id - b.row.id)) {
+      const { id, orderingKey } = pending.row;
+      if (orderingKey === undefined) {
+        ready.push(pending);
+        continue;
       }
-      const pending = this.lanes.admit(lane, row, now);
-      if (pending !== undefined) ready.push(pending);
+      const first = refused.get(orderingKey);
+      if (first === undefined && !stillBlocked.includes(orderingKey)) lane.blockedKeys.delete(orderingKey);
+      if (first !== undefined && first < id) behind.push(toBehind(pending));
+      else ready.push(pending);
     }
     this.dispatcher.offer(ready);
+    if (behind.length > 0) this.parking.add(lane, behind);
   }
 
   private parkingLost(lane: Lane): void {
@@ -387,6 +397,16 @@ export class OutboxRelay {
       lanes.find((candidate) => candidate.lane === lane)?.blockedKeys.add(orderingKey);
     }
   }
+}
+
+/** Of every ordering key, the first row that is being put aside. */
+function firstParking(lane: Lane): ReadonlyMap<string, number> {
+  const first = new Map<string, number>();
+  for (const { row, phase } of lane.rows.values()) {
+    if (phase !== 'parking' || row.orderingKey === undefined) continue;
+    first.set(row.orderingKey, Math.min(row.id, first.get(row.orderingKey) ?? row.id));
+  }
+  return first;
 }
 
 function toBehind(pending: PendingRow): ParkedRow {

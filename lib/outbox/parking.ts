@@ -6,8 +6,8 @@ import type { OutboxStore, ParkOrder } from './outbox-store.js';
 export interface ParkingEvents {
   /** The rows are no longer in the outbox. */
   parked(lane: Lane, rows: readonly ParkedRow[]): void;
-  /** Nothing is in front of these rows any more: they may be sent. */
-  freed(lane: Lane, rows: readonly PendingRow[]): void;
+  /** No parked row is in front of these any more. Of some ordering keys others stay parked, behind them. */
+  freed(lane: Lane, rows: readonly PendingRow[], stillBlocked: readonly string[]): void;
   /** Due rows that are in the outbox again, in order of id, and the ordering keys that stay blocked. */
   returned(lane: Lane, rows: readonly OutboxRow[], stillBlocked: readonly string[]): void;
   /** The lane belongs to somebody else, or what was written to it is unknown: its rows have to be read anew. */
@@ -40,7 +40,7 @@ export class Parking {
   private readonly abort = new AbortController();
 
   constructor(
-    private readonly store: Pick<OutboxStore, 'park' | 'dueLanes' | 'unpark'>,
+    private readonly store: Pick<OutboxStore, 'park' | 'blockedKeys' | 'dueLanes' | 'unpark'>,
     private readonly lanes: () => readonly Lane[],
     private readonly options: ParkingOptions,
     private readonly clock: Clock,
@@ -99,6 +99,7 @@ export class Parking {
         const { held, free } = await this.store.park(lane, orders, this.options.behindDead);
         if (!held) break;
         const stay = new Set(free);
+        const blocked = stay.size > 0 ? await this.stillBlocked(lane) : [];
         this.events.parked(
           lane,
           rows.filter(({ order }) => !stay.has(order.id)),
@@ -106,6 +107,7 @@ export class Parking {
         this.events.freed(
           lane,
           rows.filter(({ order }) => stay.has(order.id)).map(({ pending }) => pending),
+          blocked,
         );
         return;
       } catch (error) {
@@ -114,6 +116,11 @@ export class Parking {
       }
     }
     this.events.lost(lane);
+  }
+
+  private async stillBlocked({ lane }: Lane): Promise<readonly string[]> {
+    const blocked = await this.store.blockedKeys([lane], this.options.behindDead);
+    return blocked.map(({ orderingKey }) => orderingKey);
   }
 
   private async unpark(lane: Lane): Promise<void> {

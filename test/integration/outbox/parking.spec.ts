@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { EntityManager } from 'typeorm';
+import { createOutboxStore } from '../../../lib/outbox/create-outbox.js';
 import { RocketMQError } from '../../../lib/message/rocketmq-error.js';
 import { createDatabase, databaseNames, type TestDatabase } from '../../support/databases.js';
 import {
@@ -115,6 +116,52 @@ describe.each(databaseNames())('parked messages on %s', (name) => {
     expect(instance.producer.bodies.filter((body) => !'"a""b"'.includes(body))).toEqual(
       ['1', '2-bad', '3', '4', '5', '6'].map((text) => `"${text}"`),
     );
+    expect(await counts()).toEqual({ retrying: 0, dead: 0 });
+  });
+
+  it('keeps later rows behind one that is refused again while the database frees them', async () => {
+    const broken = { is: true };
+    const store = createOutboxStore(database.dataSource, 'rmq_');
+    const { fetch, park, unpark } = store;
+    const refusals = (): number =>
+      instance.producer.calls.filter(({ messages }) => messages[0]?.body.toString() === '"2-bad"').length;
+    const isLater = ({ body }: { readonly body: Buffer }): boolean =>
+      ['"5"', '"6"'].includes(body.toString());
+    let returning = false;
+    let found = false;
+    let refusedBefore = 0;
+    let later: Promise<unknown> | undefined;
+    // Due rows are in the outbox again; before anybody here knows, later ones of their key are found.
+    store.unpark = async (...request) => {
+      returning = true;
+      const result = await unpark.apply(store, request);
+      later ??= write(instance, ['5', '6'], 'k');
+      await later;
+      await waitFor(() => found);
+      refusedBefore = refusals();
+      returning = false;
+      return result;
+    };
+    store.fetch = async (...request) => {
+      const rows = await fetch.apply(store, request);
+      if (!returning) return rows;
+      found ||= rows.some(isLater);
+      return rows.filter(isLater);
+    };
+    // Nothing is parked at this moment, so the later ones are free. Meanwhile the first one is refused again.
+    store.park = async (lease, orders, behindDead) => {
+      const result = await park.call(store, lease, orders, behindDead);
+      if (result.free.length === 2) await waitFor(() => refusals() > refusedBefore);
+      return result;
+    };
+    const instance = await startWithLanes({ script: refusing(broken), store });
+    await write(instance, ['1', '2-bad', '3', '4'], 'k');
+    await waitFor(() => refusals() >= 4);
+    expect(instance.producer.bodies).toEqual(['"1"']);
+    broken.is = false;
+    await waitFor(() => instance.producer.bodies.includes('"6"'));
+    expect(instance.producer.bodies).toEqual(['1', '2-bad', '3', '4', '5', '6'].map((text) => `"${text}"`));
+    await instance.settled();
     expect(await counts()).toEqual({ retrying: 0, dead: 0 });
   });
 
