@@ -50,7 +50,7 @@ export class RocketMQMetrics implements OnModuleInit, OnApplicationShutdown {
     return this.registry.metrics();
   }
 
-  /** @internal */
+  /** For Nest: puts the metrics in place. */
   onModuleInit(): void {
     const { set, modules } = this;
     const {
@@ -90,7 +90,7 @@ export class RocketMQMetrics implements OnModuleInit, OnApplicationShutdown {
     this.ends.push(...countTransactions(set, events, buckets));
   }
 
-  /** After everything else: the last shutdown is counted too. @internal */
+  /** For Nest: takes them out again, after everything else, so that the last shutdown is counted too. */
   onApplicationShutdown(): void {
     for (const end of this.ends.splice(0)) end();
     this.set.remove();

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,35 @@ const run = promisify(execFile);
 const root = new URL('../../..', import.meta.url).pathname;
 const work = mkdtempSync(join(tmpdir(), 'rocketmq-consumers-'));
 const NODES = ['20', '22', '24'] as const;
+
+const OPTIONAL_PEERS = [
+  { name: 'prom-client', version: '15.1.3' },
+  { name: '@opentelemetry/api', version: '1.9.1' },
+];
+
+/** Compiles the sources of a project as its owner would, with the TypeScript of the folder it is in. */
+async function compile(folder: string, project: string, format: 'esm' | 'cjs'): Promise<void> {
+  const type = format === 'esm' ? 'module' : 'commonjs';
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ type }));
+  writeFileSync(
+    join(project, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        target: 'ES2023',
+        module: 'nodenext',
+        strict: true,
+        experimentalDecorators: true,
+        emitDecoratorMetadata: true,
+        types: ['node'],
+        rootDir: 'src',
+        outDir: 'dist',
+        skipLibCheck: false,
+      },
+      include: ['src'],
+    }),
+  );
+  await run(join(folder, 'node_modules/.bin/tsc'), ['-p', project], { cwd: folder });
+}
 
 /** The package as npm would publish it, installed by strangers: both Nest majors, both module formats, three Nodes. */
 describe('the packed package', () => {
@@ -69,28 +98,7 @@ describe('the packed package', () => {
         const project = join(folder, format);
         cpSync(join(root, 'test/consumers/src'), join(project, 'src'), { recursive: true });
         cpSync(join(root, 'test/e2e/lifecycle/burst-app.ts'), join(project, 'src/burst-app.ts'));
-        writeFileSync(
-          join(project, 'package.json'),
-          JSON.stringify({ type: format === 'esm' ? 'module' : 'commonjs' }),
-        );
-        writeFileSync(
-          join(project, 'tsconfig.json'),
-          JSON.stringify({
-            compilerOptions: {
-              target: 'ES2023',
-              module: 'nodenext',
-              strict: true,
-              experimentalDecorators: true,
-              emitDecoratorMetadata: true,
-              types: ['node'],
-              rootDir: 'src',
-              outDir: 'dist',
-              skipLibCheck: false,
-            },
-            include: ['src'],
-          }),
-        );
-        await run(join(folder, 'node_modules/.bin/tsc'), ['-p', project], { cwd: folder });
+        await compile(folder, project, format);
         for (const node of NODES) {
           const database = uniqueName('consumer').toLowerCase().replaceAll('-', '_');
           const admin = new pg.Client({ connectionString: process.env['DATABASE_URL'] });
@@ -126,7 +134,29 @@ describe('the packed package', () => {
       },
     );
 
-    // Needs what the test above compiled.
+    it('runs without the optional peers, and offers figures and spans where they are installed', async () => {
+      const modules = join(folder, 'node_modules');
+      for (const peer of OPTIONAL_PEERS) expect(existsSync(join(modules, peer.name)), peer.name).toBe(false);
+      const peers = OPTIONAL_PEERS.map(({ name, version }) => `${name}@${version}`);
+      await run('npm', ['install', '--no-audit', '--no-fund', '--no-save', ...peers], { cwd: folder });
+      for (const format of ['esm', 'cjs'] as const) {
+        const project = join(folder, `exporters-${format}`);
+        cpSync(join(root, 'test/consumers/exporters'), join(project, 'src'), { recursive: true });
+        await compile(folder, project, format);
+        for (const node of NODES) {
+          const { stdout } = await run(
+            join(modules, `node-${node}/bin/node`),
+            [join(project, 'dist/exporters.js')],
+            { cwd: project, timeout: 90_000 },
+          );
+          const { seen, line } = JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, unknown>;
+          expect(seen, `Node ${node}`).toEqual(['here']);
+          expect(line, `Node ${node}`).toMatch(/topic="orders",outcome="handled"\} 1$/);
+        }
+      }
+    });
+
+    // Needs what the first test compiled.
     it('loses and repeats nothing when it is stopped in the middle of a burst', async () => {
       const app = join(folder, 'esm/dist/burst-app.js');
       await stopInTheMiddleOfABurst({ command: process.execPath, args: [app], cwd: folder }, 'concurrent');
