@@ -1,8 +1,11 @@
 import { benchConsume } from './areas/consume.js';
+import { benchGrowth } from './areas/growth.js';
 import { benchIdempotent } from './areas/idempotent.js';
 import { benchListener } from './areas/listener.js';
+import { benchMemory } from './areas/memory.js';
 import { benchOutbox } from './areas/outbox.js';
 import { benchSend } from './areas/send.js';
+import { benchStart } from './areas/start.js';
 import type { BenchContext } from './context.js';
 import type { Area } from './report.js';
 
@@ -13,4 +16,7 @@ export const AREAS: Readonly<Record<string, (context: BenchContext) => Promise<r
   listener: benchListener,
   outbox: benchOutbox,
   idempotent: benchIdempotent,
+  start: benchStart,
+  memory: benchMemory,
+  growth: benchGrowth,
 };

@@ -1,4 +1,4 @@
-import { ACK, type PushConsumerOptions } from '../../lib/client/push-consumer.js';
+import { ACK } from '../../lib/client/push-consumer.js';
 import type { BenchContext, Broker } from '../context.js';
 import {
   atRate,
@@ -13,6 +13,7 @@ import {
 } from '../measure.js';
 import type { PeerProcess } from '../peers/peer-process.js';
 import { WireLimit } from '../peers/wire-limit.js';
+import { consume } from '../consume-backlog.js';
 import { fillTopic } from '../fill-topic.js';
 import { OURS, ratioTarget, type Area, type Row } from '../report.js';
 
@@ -69,37 +70,6 @@ async function backlog(context: BenchContext, broker: Broker): Promise<Area> {
     ],
     notes: [`The official Node client reads a twentieth of the messages; it would need minutes for all.`],
   };
-}
-
-async function consume(
-  broker: Broker,
-  topic: string,
-  messages: number,
-  options: Pick<PushConsumerOptions, 'group' | 'mode'>,
-): Promise<Round> {
-  let started = 0;
-  let seen = 0;
-  let done: () => void = () => undefined;
-  const finished = new Promise<void>((resolve) => (done = resolve));
-  const consumer = broker.client.createPushConsumer({
-    subscriptions: [{ topic }],
-    startFrom: 'first',
-    ...options,
-    handler: (batch) => {
-      started ||= performance.now();
-      seen += batch.length;
-      if (seen >= messages) done();
-      return Promise.resolve(ACK);
-    },
-  });
-  const round = await timed(async () => {
-    await consumer.start();
-    await finished;
-    return messages;
-  });
-  const elapsedMs = performance.now() - started;
-  await consumer.close();
-  return { ...round, elapsedMs };
 }
 
 async function consumeByNode(
