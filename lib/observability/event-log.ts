@@ -60,6 +60,12 @@ export function logEvents(events: RocketMQEvents, target: EventLogTarget): () =>
 
 function logDatabase(events: RocketMQEvents, target: EventLogTarget): (() => void)[] {
   return [
+    events.on('outbox.lanes', ({ owned, lost }) => {
+      if (lost.length === 0) return;
+      target.log(
+        `outbox lanes went to other instances lost=${lost.length} owned=${owned.length}; usual when instances start or stop, otherwise find the pause of process or database that outlasted outbox.leaseMs`,
+      );
+    }),
     events.on('outbox.backoff', ({ connection = 'default', topic, delayMs, error }) =>
       target.warn(
         `outbox waits for the broker topic=${topic} connection=${connection} next=${Math.round(delayMs)}ms error=${quote(error)}; rows are safe in the database, check the broker`,
@@ -89,6 +95,12 @@ function logDatabase(events: RocketMQEvents, target: EventLogTarget): (() => voi
           ? 'trying again, check the database'
           : 'the broker asks, check that it can be reached';
       target.warn(`transaction ${phase} failed error=${quote(error)}; ${next}`);
+    }),
+    events.on('transaction.ended', ({ outcome, messageId, topic, group }) => {
+      if (outcome !== 'unknown') return;
+      target.warn(
+        `transaction ended without an answer of the database message=${messageId} topic=${topic} group=${group}; the check of the broker decides about its message, check the database`,
+      );
     }),
     events.on('transaction.checked', ({ resolution, group, topic, messageId, error }) => {
       const line = `resolution=${resolution} message=${messageId} topic=${topic} group=${group}`;

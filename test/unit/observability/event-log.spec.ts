@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { logEvents } from '../../../lib/observability/event-log.js';
-import { type HandlerTime, type MessageEvent, RocketMQEvents } from '../../../lib/observability/rocketmq-events.js';
+import {
+  type HandlerTime,
+  type MessageEvent,
+  RocketMQEvents,
+} from '../../../lib/observability/rocketmq-events.js';
 
 const about: MessageEvent & HandlerTime = {
   connection: 'default',
@@ -60,6 +64,44 @@ describe('log lines', () => {
     expect(lines[0]).toContain('comes again in 10000 ms');
     expect(lines[0]).toContain('error="Error: stock is away"');
     expect(lines[1]).toContain('%DLQ%inventory');
+  });
+
+  it('say of outbox, inbox and transactions what happened, to what, and what to do', () => {
+    const { events, lines } = recorded();
+    const error = new Error('away');
+    const topic = 'orders';
+    const [messageId, group, durationMs] = ['A1', 'shop', 5];
+    events.emit('outbox.lanes', { owned: [1, 2], gained: [], lost: [3] });
+    events.emit('outbox.backoff', { connection: undefined, topic, rows: 3, delayMs: 200, error });
+    events.emit('outbox.parked', { lane: 1, topic, messageId, attempts: 2, dueAt: new Date(0), error });
+    events.emit('outbox.parked', { lane: 1, topic, messageId, attempts: 16, dueAt: undefined, error });
+    events.emit('outbox.error', { phase: 'settle', error });
+    events.emit('inbox.error', { phase: 'sweep', error });
+    events.emit('transaction.error', { phase: 'commit', error });
+    const ended = { group, topic, messageId, via: 'half-message', durationMs } as const;
+    events.emit('transaction.ended', { ...ended, outcome: 'unknown' });
+    events.emit('transaction.checked', { group, topic, messageId, resolution: 'unknown', durationMs, error });
+    expect(lines.map((line) => line.split(' ')[0])).toEqual([
+      'log',
+      'warn',
+      'warn',
+      'error',
+      'error',
+      'error',
+      'warn',
+      'warn',
+      'error',
+    ]);
+    for (const line of lines) expect(line).toMatch(/; \w+/);
+    for (const line of [lines[2], lines[3], lines[7], lines[8]]) {
+      expect(line).toContain('message=A1');
+      expect(line).toContain('topic=orders');
+    }
+    const before = lines.length;
+    events.emit('outbox.lanes', { owned: [1], gained: [1], lost: [] });
+    events.emit('transaction.ended', { ...ended, outcome: 'committed' });
+    events.emit('transaction.ended', { ...ended, outcome: 'rolled-back' });
+    expect(lines).toHaveLength(before);
   });
 
   it('never print endless or many-lined errors', () => {
