@@ -38,6 +38,23 @@ describe('delayed messages', () => {
     expect(await visibleAfter(topic, { level })).toBeGreaterThanOrEqual(level === 1 ? 900 : 1_900);
   });
 
+  it('knows all 18 levels', async () => {
+    const topic = await sending.topic({ type: 'DELAY' });
+    const levels = Array.from({ length: 18 }, (_, index) => index + 1);
+    for (const level of levels) {
+      await producer.send({ topic, body: Buffer.from(`${level}`), delivery: { level } });
+    }
+    // The longest takes 6 s in the test configuration.
+    const stored = await waitFor(
+      async () => {
+        const messages = await sending.reader.read(topic);
+        return messages.length === levels.length && messages;
+      },
+      { timeoutMs: 60_000, intervalMs: 250, describe: 'a message of every level' },
+    );
+    expect(stored.map(({ body }) => Number(body.toString())).sort((x, y) => x - y)).toEqual(levels);
+  });
+
   it('refuses a level that does not exist', async () => {
     await expect(
       producer.send({ topic: 'any', body: Buffer.from('x'), delivery: { level: 19 } }),

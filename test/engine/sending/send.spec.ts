@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createRocketMQClient } from '../../../lib/client/client-factory.js';
+import { selectQueueRandomly } from '../../../lib/client/queue-selectors.js';
 import { javaStringHashCode } from '../../../lib/client/remoting/protocol/java-hash.js';
 import { MessageSysFlag } from '../../../lib/client/remoting/protocol/message-sys-flag.js';
 import { isBroker5, nameServer } from '../../support/broker.js';
@@ -281,6 +282,17 @@ describe('sending one message', () => {
 
       expect(receipt.queueId).toBe(3);
       expect(seen).toEqual([topic, topic, 'vip']);
+    });
+
+    it('spreads by chance with the random selector', async () => {
+      const topic = await sending.topic({ queues: 4 });
+      const producer = await sending.producer();
+      const used = new Set<number>();
+      await waitFor(async () => {
+        const message = { topic, body: Buffer.from('x'), orderingKey: 'one key' };
+        used.add((await producer.send(message, { selector: selectQueueRandomly })).queueId);
+        return used.size === 4;
+      });
     });
 
     it('refuses a selector that makes up a queue', async () => {

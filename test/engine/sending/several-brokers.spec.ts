@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { RemotingChannels } from '../../../lib/client/remoting/network/remoting-channels.js';
+import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
+import { ResponseCode } from '../../../lib/client/remoting/protocol/response-code.js';
+import { systemClock } from '../../../lib/client/clock.js';
 import { startStack, type Stack } from '../../../scripts/stack/stack.js';
 import type { RocketMQClient } from '../../../lib/client/rocketmq-client.js';
 import { createRocketMQClient } from '../../../lib/client/client-factory.js';
+import { isBroker5 } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { TopicReader } from '../../support/stored-messages.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -14,7 +19,14 @@ describe('sending to several brokers', () => {
   let reader: TopicReader;
 
   beforeAll(async () => {
-    stack = await startStack({ name: uniqueName('several-brokers'), cluster: true, brokerHeapMb: 512 });
+    stack = await startStack({
+      name: uniqueName('several-brokers'),
+      cluster: true,
+      replication: 'sync',
+      brokerHeapMb: 512,
+      // Only then a broker of 5.x says GO_AWAY when it stops; 4.9 knows neither.
+      brokerConfig: { enableShutdownGracefully: true, shutdownWaitTimeSeconds: 2 },
+    });
     client = createRocketMQClient({ nameServer: stack.nameServer, routePollIntervalMs: 1_000 });
     await client.start();
     reader = new TopicReader(stack.nameServer);
@@ -127,4 +139,81 @@ describe('sending to several brokers', () => {
     );
     await producer.close();
   }, 180_000);
+
+  // The last ones: what ends here does not come back.
+  it.runIf(isBroker5())(
+    'fails no send when a master that stops sends everybody away',
+    async () => {
+      const topic = uniqueName('away');
+      await client.admin.createTopic(topic, { queues: 2 });
+      const producer = client.createProducer({ group: uniqueName('sent-away'), sendTimeoutMs: 20_000 });
+      await producer.start();
+      const codes = new Set<number>();
+      const channels = new RemotingChannels({
+        connectTimeoutMs: 3_000,
+        clock: systemClock,
+        log: () => undefined,
+      });
+      const stopped = new AbortController();
+      const ask = async (): Promise<void> => {
+        while (!stopped.signal.aborted) {
+          await channels
+            .invoke(
+              stack.broker('broker-b').address,
+              { code: RequestCode.GET_MAX_OFFSET, fields: { topic, queueId: 0 } },
+              { timeoutMs: 2_000 },
+            )
+            .then(({ code }) => codes.add(code))
+            .catch(() => undefined);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      };
+      const sent: Promise<unknown>[] = [];
+      const send = async (): Promise<void> => {
+        while (!stopped.signal.aborted) {
+          const sending = producer.send({ topic, body: Buffer.from('x') });
+          sent.push(sending);
+          await sending.catch(() => undefined);
+        }
+      };
+      const working = Promise.all([ask(), send(), send()]);
+      await waitFor(() => codes.has(ResponseCode.SUCCESS) && sent.length > 20);
+
+      await stack.broker('broker-b').stop();
+      stopped.abort();
+      await working;
+
+      const results = await Promise.allSettled(sent);
+      expect(results.filter(({ status }) => status === 'rejected')).toEqual([]);
+      expect(codes).toContain(ResponseCode.GO_AWAY);
+      await channels.close();
+      await producer.close();
+    },
+    180_000,
+  );
+
+  it('tells that a message has no second copy, or takes it for a failure when told to', async () => {
+    const topic = uniqueName('alone');
+    await client.admin.createTopic(topic, { queues: 1 });
+    const queue = { topic, brokerName: 'broker-a', queueId: 0 };
+    const message = { topic, body: Buffer.from('x') };
+    const accepting = client.createProducer({ group: uniqueName('accepting'), sendTimeoutMs: 20_000 });
+    const strict = client.createProducer({
+      group: uniqueName('strict'),
+      sendTimeoutMs: 20_000,
+      onNotFullyStored: 'throw',
+    });
+    await accepting.start();
+    await strict.start();
+    await stack.broker('broker-a-slave').kill();
+
+    const { status } = await waitFor(async () => {
+      const receipt = await accepting.send(message, { queue });
+      return receipt.status !== 'SEND_OK' && receipt;
+    });
+
+    expect(['SLAVE_NOT_AVAILABLE', 'FLUSH_SLAVE_TIMEOUT']).toContain(status);
+    await expect(strict.send(message, { queue })).rejects.toMatchObject({ code: 'NOT_FULLY_STORED' });
+    await Promise.all([accepting.close(), strict.close()]);
+  }, 120_000);
 });
