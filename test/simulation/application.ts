@@ -272,8 +272,9 @@ export class Application {
     const end = checker.handling(this.machine, plan, order.label);
     try {
       const { tx } = context;
-      if (tx === undefined) checker.outsideEffect(this.machine, plan, order.label);
-      else {
+      const fails = checker.shouldFail(plan, order.label);
+      if (tx === undefined && !fails) checker.outsideEffect(this.machine, plan, order.label);
+      if (tx !== undefined) {
         await tx.query('app.effect', [plan.group, order.label, order.key]);
         if (plan.producesTo !== undefined) {
           const made = { label: `${order.label}>` };
@@ -281,7 +282,7 @@ export class Application {
           await this.#outbox.send(tx, plan.producesTo, made);
         }
       }
-      if (checker.shouldFail(plan, order.label)) throw new Error('The handler failed');
+      if (fails) throw new Error('The handler failed');
     } finally {
       end();
     }

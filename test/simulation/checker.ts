@@ -27,6 +27,7 @@ export class Checker {
   readonly #effectOrder = new Map<string, number>();
   readonly #outside = new Map<string, number>();
   readonly #running = new Map<string, number>();
+  readonly #refusalsLeft: Map<string, number>;
   readonly #failuresLeft: Map<string, number>;
   readonly #topics = new Map<string, string>();
   readonly #jobs = new Map<JobPlan, Told | undefined>();
@@ -38,6 +39,7 @@ export class Checker {
     private readonly world: World,
     private readonly scenario: Scenario,
   ) {
+    this.#refusalsLeft = new Map(scenario.refusals);
     this.#transactional = new Set(
       scenario.jobs.flatMap(({ kind, messages }) =>
         kind === 'transaction' ? messages.map(({ label }) => label) : [],
@@ -108,6 +110,21 @@ export class Checker {
         `A lost lease is not used: ${machine.name} sends row ${String(row['id'])} of lane ${lane.lane}, held by ${lane.owner ?? 'nobody'} until ${lane.expires_at}`,
       );
     }
+  }
+
+  /** As the scenario wants it. */
+  refuses(messageIds: readonly string[]): boolean {
+    if (this.#refusalsLeft.size === 0) return false;
+    for (const row of this.#database?.table(OUTBOX).values() ?? []) {
+      if (!messageIds.includes(row['message_id'] as string)) continue;
+      const { label } = JSON.parse((row['body'] as Buffer).toString()) as { label: string };
+      const left = this.#refusalsLeft.get(label) ?? 0;
+      if (left === 0) continue;
+      this.#refusalsLeft.set(label, left - 1);
+      this.world.history.add('broker', `refuses ${label}`);
+      return true;
+    }
+    return false;
   }
 
   /** A handler begins; call the answer when it ends. */

@@ -87,7 +87,7 @@ export class FakeQueryRunner {
   }
 
   async query(sql: string, parameters: readonly unknown[], _structured: true): Promise<QueryAnswer> {
-    const statement = statementFor(sql);
+    const statement = this.#known(sql);
     await this.#ready();
     try {
       const answer = await this.#call(`db.${statement.name}`, () => this.#execute(statement, parameters));
@@ -150,6 +150,15 @@ export class FakeQueryRunner {
   /** The database ends the session. */
   terminate(): void {
     this.#end();
+  }
+
+  #known(sql: string): Statement {
+    try {
+      return statementFor(sql);
+    } catch (error) {
+      this.machine.world.violate((error as Error).message);
+      throw error;
+    }
   }
 
   async #ready(): Promise<void> {

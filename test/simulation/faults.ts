@@ -56,17 +56,41 @@ export interface FaultPlan {
   readonly text: string;
   /** @param crossing counts all crossings of the run, from 0 */
   at(crossing: number, point: string, machine: Machine): FaultKind | undefined;
+  /** Nothing goes wrong any more. */
+  over(crossing: number): boolean;
 }
 
-export const NO_FAULTS: FaultPlan = { text: '-', at: () => undefined };
+export const NO_FAULTS: FaultPlan = { text: '-', at: () => undefined, over: () => true };
 
 /** Faults at given crossings. One that does not exist at its point does nothing. */
 export function scriptedFaults(script: ReadonlyMap<number, FaultKind>): FaultPlan {
+  const last = Math.max(-1, ...script.keys());
   return {
+    over: (crossing) => crossing > last,
     text: [...script].map(([crossing, kind]) => `${crossing}=${kind}`).join(','),
     at: (crossing, point) => {
       const kind = script.get(crossing);
       return kind !== undefined && faultsAt(point).includes(kind) ? kind : undefined;
+    },
+  };
+}
+
+/** A fault at a point, the first few times it is reached. */
+interface PointFault {
+  readonly kind: FaultKind;
+  left: number;
+}
+
+/** Faults by the name of their point. */
+function faultsByPoint(text: string, script: ReadonlyMap<string, PointFault>): FaultPlan {
+  return {
+    text,
+    over: () => [...script.values()].every(({ left }) => left === 0),
+    at: (_crossing, point) => {
+      const fault = script.get(point);
+      if (fault === undefined || fault.left === 0) return undefined;
+      fault.left -= 1;
+      return fault.kind;
     },
   };
 }
@@ -79,6 +103,7 @@ export function randomFaults(random: Prng): FaultPlan {
   let left = budget;
   return {
     text: 'random',
+    over: () => left === 0,
     at: (crossing, point) => {
       if (left === 0 || crossing < calm) return undefined;
       const weight = point === 'clock.wake' ? 0.2 : IDLE.has(point) ? 0.5 : 2;
@@ -98,11 +123,22 @@ const IDLE = new Set([
   'broker.route',
 ]);
 
-/** The plan of a text made by `FaultPlan.text`. */
+/**
+ * The plan of a text: `-` for none, `random`, crossings as `17=crash-after,40=fail-before`, or points with a number of
+ * times as `broker.send=busy*3,db.commit=fail-after*1`.
+ */
 export function parseFaults(text: string, random: () => Prng): FaultPlan {
   if (text === '-') return NO_FAULTS;
   if (text === 'random') return randomFaults(random());
-  const script = text.split(',').map((part): [number, FaultKind] => {
+  const parts = text.split(',');
+  if (text.includes('*')) {
+    const points = parts.map((part): [string, PointFault] => {
+      const [point = '', kind = '', times = '1'] = part.split(/[=*]/);
+      return [point, { kind: kind as FaultKind, left: Number(times) }];
+    });
+    return faultsByPoint(text, new Map(points));
+  }
+  const script = parts.map((part): [number, FaultKind] => {
     const [crossing, kind] = part.split('=');
     return [Number(crossing), kind as FaultKind];
   });

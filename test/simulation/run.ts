@@ -59,6 +59,7 @@ class Simulation {
       checkIntervalMs: scenario.checkIntervalMs,
       onStored: (message) => checker.stored(message),
       onSend: (machine, ids) => checker.sending(machine, ids),
+      refuses: (ids) => checker.refuses(ids),
     });
     for (const topic of ['orders', 'invoices']) broker.store.createTopic(topic, scenario.queuesPerTopic);
     this.#world = world;
@@ -82,7 +83,11 @@ class Simulation {
         }, job.at);
       }
       for (const event of this.scenario.events) clock.setTimeout(() => this.#happen(event), event.at);
-      await clock.advance(this.scenario.chaosMs);
+      const lastBegin = Math.max(0, ...[...this.scenario.jobs, ...this.scenario.events].map(({ at }) => at));
+      await clock.advance(lastBegin);
+      await clock
+        .advanceUntil(() => this.#world.faultsAreOver, this.scenario.chaosMs - lastBegin)
+        .catch(() => undefined);
       this.#world.heal();
       await clock.advanceUntil(() => this.#isOver(), SETTLE_LIMIT_MS).catch(() => undefined);
       this.#checker.finish();
@@ -172,10 +177,10 @@ class Simulation {
     if (clock.monotonic() - begun > STOP_LIMIT_MS && machine.freezes === freezes) {
       this.#world.violate(`Bounded: ${machine.name} took ${clock.monotonic() - begun} ms to stop`);
     }
-    if (abandoned === 0) {
+    // With a database that does not answer, the farewell may come after the end.
+    if (abandoned === 0 && machine.faults === 0) {
       machine.stopped = true;
-      // A request that the broker is slow with has its deadline.
-      if (machine.timers > 0 && machine.faults === 0) {
+      if (machine.timers > 0) {
         this.#world.violate(`Stop means drained: ${machine.name} left ${machine.timers} timers`);
       }
     }

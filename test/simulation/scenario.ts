@@ -42,6 +42,8 @@ export interface Scenario {
   readonly whenBrokerAway: 'throw' | 'outbox';
   /** A handler of this label fails that many times. */
   readonly failures: ReadonlyMap<string, number>;
+  /** The broker refuses a message with this label that many times. */
+  readonly refusals: ReadonlyMap<string, number>;
   /** When machines are stopped in good order, or killed, and started again; and when the broker is away. */
   readonly events: readonly WorldEvent[];
   readonly duplicateRate: number;
@@ -49,6 +51,8 @@ export interface Scenario {
   readonly chaosMs: number;
   readonly freezeMs: readonly number[];
   readonly slowMs: readonly number[];
+  /** Longest time a call takes that is neither slow nor at once, milliseconds. */
+  readonly latencyMs: number;
   readonly checkIntervalMs: number;
   readonly skews: readonly number[];
 }
@@ -91,21 +95,26 @@ const BASE = {
   chaosMs: 6_000,
   freezeMs: [700, 3_000, 7_000, 12_000],
   slowMs: [300, 1_500, 4_000],
+  latencyMs: 8,
   checkIntervalMs: 1_000,
   skews: [0, 0],
   failures: new Map<string, number>(),
+  refusals: new Map<string, number>(),
   events: [] as readonly WorldEvent[],
 } satisfies Partial<Scenario>;
 
 type Job = JobPlan;
 
-function job(at: number, machine: number, labels: string, more: Partial<Job> = {}): Job {
+export function job(at: number, machine: number, labels: string, more: Partial<Job> = {}): Job {
   const messages = labels.split(' ').map((text) => {
     const [label = '', key] = text.split('@');
     return { label, key };
   });
   return { at, machine, kind: 'outbox', messages, end: 'commit', workMs: 0, ...more };
 }
+
+/** Nothing happens that the scenario does not say. */
+export const QUIET = { ...BASE, duplicateRate: 0 };
 
 const EFFECTS: ListenerPlan = {
   group: 'effects',
@@ -127,6 +136,24 @@ export const SMALL_SCENARIOS: Readonly<Record<string, Scenario>> = {
       job(120, 0, 'x', { end: 'throw' }),
       job(130, 0, 'd@k e f'),
     ],
+  },
+  parking: {
+    ...BASE,
+    name: 'parking',
+    lanes: 1,
+    listeners: [],
+    jobs: [
+      job(100, 0, 'a@k'),
+      job(150, 1, 'b@k c'),
+      job(300, 0, 'd@k', { workMs: 60 }),
+      job(310, 1, 'e@l'),
+      job(700, 1, 'f@k g@k'),
+    ],
+    refusals: new Map([
+      ['a', 2],
+      ['d', 1],
+      ['c', 1],
+    ]),
   },
   consumer: {
     ...BASE,
@@ -194,6 +221,13 @@ export function randomScenario(random: Prng): Scenario {
   for (const { messages } of jobs) {
     for (const { label } of messages) if (random.chance(0.1)) failures.set(label, 1 + random.below(2));
   }
+  const refusals = new Map<string, number>();
+  const refused = random.pick([0, 0, 0.1, 0.4]);
+  for (const { kind: how, messages } of jobs) {
+    for (const { label } of how === 'outbox' ? messages : []) {
+      if (random.chance(refused)) refusals.set(label, 1 + random.below(3));
+    }
+  }
   return {
     ...BASE,
     name: kind,
@@ -213,6 +247,7 @@ export function randomScenario(random: Prng): Scenario {
     listeners,
     jobs,
     failures,
+    refusals,
     events: randomEvents(random, machines, chaosMs),
     duplicateRate: random.pick([0, 0.05, 0.3]),
     chaosMs,

@@ -16,6 +16,8 @@ export interface SimBrokerOptions {
   readonly onStored: (message: StoredMessage) => void;
   /** Called when a process begins to send. */
   readonly onSend: (machine: Machine, messageIds: readonly string[]) => void;
+  /** Whether it takes none of these now. */
+  readonly refuses: (messageIds: readonly string[]) => boolean;
 }
 
 /** The in-process broker, with every process at the end of a wire of its own. */
@@ -24,6 +26,7 @@ export class SimBroker extends MemoryBroker {
   #nextFault: RequestFault | undefined;
   readonly #machines = new Map<string, Machine>();
   readonly onSend: SimBrokerOptions['onSend'];
+  readonly refuses: SimBrokerOptions['refuses'];
 
   constructor(
     readonly world: World,
@@ -56,6 +59,7 @@ export class SimBroker extends MemoryBroker {
       },
     });
     this.onSend = options.onSend;
+    this.refuses = options.refuses;
     const append = this.store.append.bind(this.store);
     this.store.append = (message: MessageToStore): StoredMessage => {
       const stored = append(message);
@@ -120,8 +124,8 @@ class SimConnection extends BrokerConnection {
     const machine = this.#machine;
     const { world } = machine;
     if (!machine.alive) return never();
-    if (machine.frozen) await machine.awake();
     if (SEND_KINDS.has(request.kind)) this.#broker.onSend(machine, request.messageIds ?? []);
+    if (machine.frozen) await machine.awake();
     const fault = world.cross(machine, `broker.${request.kind}`);
     if (fault === 'crash-before') {
       machine.crash();
@@ -131,7 +135,8 @@ class SimConnection extends BrokerConnection {
       machine.freeze(world.freezeMs());
       await machine.awake();
     }
-    if (fault === 'refuse') {
+    const isSend = SEND_KINDS.has(request.kind);
+    if (fault === 'refuse' || (isSend && this.#broker.refuses(request.messageIds ?? []))) {
       throw new RocketMQError('TOPIC_NOT_FOUND', 'The topic does not exist at the moment.');
     }
     try {

@@ -4,6 +4,7 @@ import { faultsAt } from './faults.js';
 import { History } from './history.js';
 import type { Machine } from './machine.js';
 import { Prng } from './prng.js';
+import type { Scenario } from './scenario.js';
 
 /** More crossings than this in one run: something spins. */
 const MAX_CROSSINGS = 60_000;
@@ -21,9 +22,18 @@ export class Coverage {
   }
 }
 
+/** Microtasks are over when Node comes to its next tick; no need to go through the event loop for that. */
+class SimulatedClock extends FakeClock {
+  override settle(): Promise<void> {
+    return new Promise((resolve) => {
+      queueMicrotask(() => process.nextTick(resolve));
+    });
+  }
+}
+
 /** Time, chance and everything that goes wrong, for one run. */
 export class World {
-  readonly clock = new FakeClock();
+  readonly clock = new SimulatedClock();
   /** For what happens without faults: latencies, order. */
   readonly random: Prng;
   readonly history: History;
@@ -41,7 +51,7 @@ export class World {
   constructor(
     seed: number,
     private readonly plan: FaultPlan,
-    private readonly times: { readonly freezeMs: readonly number[]; readonly slowMs: readonly number[] },
+    private readonly times: Pick<Scenario, 'freezeMs' | 'slowMs' | 'latencyMs'>,
     options: { readonly trace?: boolean } = {},
   ) {
     this.random = new Prng(seed);
@@ -57,6 +67,10 @@ export class World {
 
   get healed(): boolean {
     return this.#healed;
+  }
+
+  get faultsAreOver(): boolean {
+    return this.plan.over(this.crossings);
   }
 
   /** The code under test leaves its process here. */
@@ -89,7 +103,7 @@ export class World {
 
   /** What a call over the network takes, milliseconds; often too little to notice. */
   latencyMs(): number {
-    return this.random.chance(0.6) ? 0 : this.random.next() * 8;
+    return this.random.chance(0.6) ? 0 : this.random.next() * this.times.latencyMs;
   }
 
   pause(ms: number): Promise<void> {

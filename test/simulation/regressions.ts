@@ -1,0 +1,42 @@
+import { job, QUIET, type Scenario } from './scenario.js';
+
+/** What led to a defect that was found, as small as it could be made. Each has its story in docs/reliability.md. */
+export const REGRESSIONS: Readonly<Record<string, Scenario>> = {
+  /** Rows of a slow transaction, and later rows of the same key, written by an instance that does not hold the lane. */
+  overtaken: {
+    ...QUIET,
+    name: 'overtaken',
+    machines: 3,
+    lanes: 1,
+    listeners: [],
+    // Looks come often, sweeps seldom.
+    outbox: { ...QUIET.outbox, pollMaxMs: 60, sweepMs: 5_000 },
+    jobs: [0, 1, 2].flatMap((machine) => [
+      job(6_000 * (machine + 1), machine, `a${machine}@k`, { workMs: 900 }),
+      ...[0, 1, 2].flatMap((other) => [
+        job(6_000 * (machine + 1) + 50, other, `b${machine}${other}`),
+        job(6_000 * (machine + 1) + 300, other, `c${machine}${other}@k`),
+      ]),
+    ]),
+  },
+  /** Looks that are quicker than the answer to COMMIT. */
+  'found-first': {
+    ...QUIET,
+    name: 'found-first',
+    machines: 1,
+    lanes: 1,
+    listeners: [],
+    outbox: { ...QUIET.outbox, pollMinMs: 1, pollMaxMs: 2 },
+    latencyMs: 300,
+    jobs: Array.from({ length: 30 }, (_, index) => job(100 + index * 97, 0, `a${index}`)),
+  },
+  /** Told to stop while it starts. */
+  'stopped-early': {
+    ...QUIET,
+    name: 'stopped-early',
+    machines: 1,
+    listeners: [],
+    jobs: [job(1_500, 0, 'a')],
+    events: [{ at: 2, kind: 'stop', machine: 0 }],
+  },
+};
