@@ -53,6 +53,9 @@ function importable(): Map<string, string> {
   add('typeorm', ['DataSource', 'EntityManager', 'MigrationInterface']);
   add('zod', ['z']);
   add('nestjs-rocketmq/migrations', exportsOf('migrations/index.ts'));
+  add('nestjs-rocketmq/metrics', exportsOf('lib/metrics/index.ts'));
+  add('nestjs-rocketmq/tracing', exportsOf('lib/tracing/index.ts'));
+  add('prom-client', ['Registry']);
   add('../../docs/examples/domain.js', exportsOf('docs/examples/domain.ts'));
   add('nestjs-rocketmq', exportsOf('lib/index.ts'));
   return names;
