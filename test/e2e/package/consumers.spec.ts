@@ -136,25 +136,24 @@ describe('the packed package', () => {
 
     it('runs without the optional peers, and offers figures and spans where they are installed', async () => {
       const modules = join(folder, 'node_modules');
-      for (const peer of OPTIONAL_PEERS) expect(existsSync(join(modules, peer.name)), peer.name).toBe(false);
+      for (const { name } of OPTIONAL_PEERS) expect(existsSync(join(modules, name)), name).toBe(false);
       const peers = OPTIONAL_PEERS.map(({ name, version }) => `${name}@${version}`);
       await run('npm', ['install', '--no-audit', '--no-fund', '--no-save', ...peers], { cwd: folder });
-      for (const format of ['esm', 'cjs'] as const) {
-        const project = join(folder, `exporters-${format}`);
-        cpSync(join(root, 'test/consumers/exporters'), join(project, 'src'), { recursive: true });
-        await compile(folder, project, format);
-        for (const node of NODES) {
-          const { stdout } = await run(
-            join(modules, `node-${node}/bin/node`),
-            [join(project, 'dist/exporters.js')],
-            { cwd: project, timeout: 90_000 },
-          );
-          const { seen, line } = JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, unknown>;
-          expect(seen, `Node ${node}`).toEqual(['here']);
-          expect(line, `Node ${node}`).toMatch(/topic="orders",outcome="handled"\} 1$/);
-        }
+      const project = join(folder, 'exporters');
+      cpSync(join(root, 'test/consumers/exporters'), join(project, 'src'), { recursive: true });
+      // Each major in the format its users have; formats and majors are crossed above.
+      await compile(folder, project, major === 11 ? 'cjs' : 'esm');
+      for (const node of NODES) {
+        const { stdout } = await run(
+          join(modules, `node-${node}/bin/node`),
+          [join(project, 'dist/exporters.js')],
+          { cwd: project, timeout: 90_000 },
+        );
+        const { seen, line } = JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, unknown>;
+        expect(seen, `Node ${node}`).toEqual(['here']);
+        expect(line, `Node ${node}`).toMatch(/topic="orders",outcome="handled"\} 1$/);
       }
-    });
+    }, 300_000);
 
     // Needs what the first test compiled.
     it('loses and repeats nothing when it is stopped in the middle of a burst', async () => {
