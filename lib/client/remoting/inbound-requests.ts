@@ -7,7 +7,7 @@ import { PropertyName } from './protocol/property-name.js';
 import type { RemotingCommand, RemotingResponse } from './protocol/remoting-command.js';
 import { RequestCode } from './protocol/request-code.js';
 import { ResponseCode } from './protocol/response-code.js';
-import { encodeQueueTable, parseQueueTable } from './queue-table.js';
+import { encodeQueueMap, parseQueueMap } from './protocol/queue-map.js';
 
 export interface ClientMembers {
   readonly producers: ReadonlyMap<string, ProducerMember>;
@@ -74,12 +74,12 @@ function passOnCheck({ producers, log }: ClientMembers, command: RemotingCommand
 
 /** (Java: `ResetOffsetBody`.) */
 function parseOffsetTable(body: Buffer): QueueOffset[] {
-  return parseQueueTable(body, 'offsetTable').map(({ queue, value }) => ({ queue, offset: Number(value) }));
+  return parseQueueMap(body, 'offsetTable').map(({ queue, value }) => ({ queue, offset: Number(value) }));
 }
 
 /** (Java: `GetConsumerStatusBody`.) */
 function encodeOffsetTable(offsets: readonly QueueOffset[]): Buffer {
-  const table = encodeQueueTable(offsets.map(({ queue, offset }) => [queue, offset] as const));
+  const table = encodeQueueMap(offsets.map(({ queue, offset }) => [queue, offset] as const));
   return Buffer.from(`{"consumerTable":{},"messageQueueTable":${table}}`);
 }
 

@@ -55,12 +55,18 @@ describe('broadcasting', () => {
 
   it('continues also when the client was given no name of its own', async () => {
     await scenario().createTopic(1);
+    const warnings: string[] = [];
     const options: ConsumingOptions = {
       model: 'broadcasting',
       offsetStoreFolder: folder,
-      client: { instanceName: undefined as never },
+      client: {
+        instanceName: undefined as never,
+        log: (level, message) => void (level === 'warn' && warnings.push(message)),
+      },
     };
     const first = await scenario().consume(options);
+    // A second process of this host would use the same file.
+    expect(warnings).toEqual([expect.stringMatching(/DEFAULT.*instanceName/)]);
     await scenario().sendMany(3, 'one-');
     await waitFor(() => first.bodies().length === 3);
     await first.client.close();

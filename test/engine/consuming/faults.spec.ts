@@ -5,7 +5,7 @@ import { ConsumerRequests } from '../../../lib/client/remoting/consumer/consumer
 import { SendBack } from '../../../lib/client/remoting/consumer/send-back.js';
 import { ClientInstance } from '../../../lib/client/remoting/client-instance.js';
 import { RetryTopicSender } from '../../../lib/client/remoting/producer/retry-topic-sender.js';
-import { numberField, parseQueueTable } from '../../../lib/client/remoting/queue-table.js';
+import { numberField, parseQueueMap } from '../../../lib/client/remoting/protocol/queue-map.js';
 import { toReceivedMessage } from '../../../lib/client/remoting/protocol/received-message.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import type { StoredMessage } from '../../../lib/client/remoting/protocol/stored-message.js';
@@ -206,7 +206,7 @@ describe('consuming in bad weather', () => {
         clientId: client.clientId,
         jstackEnable: false,
       });
-      const [queue] = parseQueueTable(body, 'mqTable').filter((entry) => entry.queue.topic === topic);
+      const [queue] = parseQueueMap(body, 'mqTable').filter((entry) => entry.queue.topic === topic);
       return queue && numberField(queue.value, 'cachedMsgCount') === 8 && { body: body.toString(), queue };
     });
     expect(info.body).toContain('"PROP_CONSUME_TYPE":"CONSUME_PASSIVELY"');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACK } from '../../../lib/client/push-consumer.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
-import { numberField, parseQueueTable } from '../../../lib/client/remoting/queue-table.js';
+import { numberField, parseQueueMap } from '../../../lib/client/remoting/protocol/queue-map.js';
 import { startStack, type Stack } from '../../../scripts/stack/stack.js';
 import { uniqueName } from '../../support/names.js';
 import { waitFor } from '../../support/wait-for.js';
@@ -28,7 +28,7 @@ describe('consuming from several brokers', () => {
   async function replicated(): Promise<boolean> {
     const { topic } = scenario();
     const { body } = await scenario().request(RequestCode.GET_TOPIC_STATS_INFO, { topic }, { brokerId: 1 });
-    const ofSlave = parseQueueTable(body, 'offsetTable');
+    const ofSlave = parseQueueMap(body, 'offsetTable');
     const ofMaster = await (await scenario().observer()).admin.offsets(topic);
     return (
       ofSlave.length === 2 &&

@@ -4,7 +4,7 @@ import type { RemotingCommand, RemotingRequest } from '../protocol/remoting-comm
 import { RequestCode } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
 import { responseError } from '../protocol/response-error.js';
-import { numberField, parseQueueTable } from '../queue-table.js';
+import { numberField, parseQueueMap } from '../protocol/queue-map.js';
 
 interface Master {
   readonly brokerName: string;
@@ -67,7 +67,7 @@ async function queueStates(
     fields: { consumerGroup: group, topic },
   });
   return Promise.all(
-    parseQueueTable(response.body, 'offsetTable').map(async ({ queue: { queueId }, value }) => {
+    parseQueueMap(response.body, 'offsetTable').map(async ({ queue: { queueId }, value }) => {
       const reported = numberField(value, 'consumerOffset');
       return {
         address,

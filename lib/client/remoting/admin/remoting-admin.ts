@@ -10,7 +10,7 @@ import { ResponseCode } from '../protocol/response-code.js';
 import { responseError } from '../protocol/response-error.js';
 import { AUTO_CREATE_TOPIC, MASTER_ID, type TopicRouteData } from '../protocol/route-data.js';
 import { toSubscribeQueues } from '../route/topic-publish-info.js';
-import { numberField, parseQueueTable } from '../queue-table.js';
+import { numberField, parseQueueMap } from '../protocol/queue-map.js';
 import { consumerLag } from './consumer-lag.js';
 import { topicType } from './topic-type.js';
 
@@ -168,7 +168,7 @@ export class RemotingAdmin implements Admin {
     );
     const offsets = new Map<string, { readonly min: number; readonly max: number }>();
     for (const { body } of answers) {
-      for (const { queue, value } of parseQueueTable(body, 'offsetTable')) {
+      for (const { queue, value } of parseQueueMap(body, 'offsetTable')) {
         offsets.set(`${queue.brokerName}:${queue.queueId}`, {
           min: numberField(value, 'minOffset'),
           max: numberField(value, 'maxOffset'),

@@ -1,6 +1,6 @@
 import type { ConsumeType } from '../protocol/heartbeat-data.js';
 import type { SubscriptionData } from '../protocol/subscription-data.js';
-import { encodeQueueTable } from '../queue-table.js';
+import { encodeQueueMap } from '../protocol/queue-map.js';
 import type { ProcessQueue } from './process-queue.js';
 import type { QueueLockView } from './consume-message-orderly-service.js';
 
@@ -34,7 +34,7 @@ export function encodeConsumerRunningInfo(consumer: RunningConsumer): Buffer {
     (processQueue) => [processQueue.queue, queueInfo(processQueue, consumer.locks)] as const,
   );
   return Buffer.from(
-    `{"jstack":null,"mqPopTable":{},"mqTable":${encodeQueueTable(queues)},` +
+    `{"jstack":null,"mqPopTable":{},"mqTable":${encodeQueueMap(queues)},` +
       `"properties":${JSON.stringify(properties)},"statusTable":{},` +
       `"subscriptionSet":${JSON.stringify(consumer.subscriptions)},"userConsumerInfo":{}}`,
   );

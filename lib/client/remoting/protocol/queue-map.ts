@@ -24,6 +24,26 @@ export function parseQueueMap(body: Buffer, name: string): QueueMapEntry[] {
   }));
 }
 
+/** One number of an entry's value. @throws RocketMQError `PROTOCOL_VIOLATION` */
+export function numberField(value: LenientValue, name: string): number {
+  const field = isFields(value) ? value[name] : undefined;
+  if (typeof field === 'number') return field;
+  throw new RocketMQError(
+    'PROTOCOL_VIOLATION',
+    `The broker's answer has no readable "${name}". Check that the address is a RocketMQ broker.`,
+  );
+}
+
+/** Writes such a map as Java does, with the queues themselves as keys: not JSON. */
+export function encodeQueueMap(entries: Iterable<readonly [MessageQueue, number | object]>): string {
+  const parts = Array.from(
+    entries,
+    ([{ brokerName, queueId, topic }, value]) =>
+      `${JSON.stringify({ brokerName, queueId, topic })}:${JSON.stringify(value)}`,
+  );
+  return `{${parts.join(',')}}`;
+}
+
 /**
  * @throws RocketMQError `PROTOCOL_VIOLATION` when it is not a message queue
  */
