@@ -59,6 +59,7 @@ export class MemoryPullConsumer implements PullConsumer, GroupMember, ConsumerOf
         topics: () => (this.#manual ? [] : this.#queues.topics()),
         heartbeat: () => this.heartbeat(),
         assign: (topic, queues) => this.#assignShare(topic, queues),
+        onComplete: (topic) => this.#offsets.settled(topic),
       },
       new ConsumerReports(options.group, context.log),
     );

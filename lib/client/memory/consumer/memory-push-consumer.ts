@@ -87,15 +87,16 @@ export class MemoryPushConsumer implements PushConsumer, GroupMember, ConsumerOf
       matcher: (topic) => this.#matchers.get(topic) ?? (topic === this.#retryTopic ? EVERYTHING : undefined),
       onMessages: (processQueue) => this.#consumption.submit(processQueue),
     });
+    const offsets = new OffsetKeeper(context, {
+      group: this.#group,
+      broadcasting: this.#isBroadcasting,
+      startFrom: settings.startFrom,
+      isRetryTopic: (topic) => topic === this.#retryTopic,
+    });
     this.#queues = new AssignedQueues({
       context,
       reports: this.#reports,
-      offsets: new OffsetKeeper(context, {
-        group: this.#group,
-        broadcasting: this.#isBroadcasting,
-        startFrom: settings.startFrom,
-        isRetryTopic: (topic) => topic === this.#retryTopic,
-      }),
+      offsets,
       locks,
       consumption: this.#consumption,
       pulls: this.#pulls,
@@ -112,6 +113,7 @@ export class MemoryPushConsumer implements PushConsumer, GroupMember, ConsumerOf
         topics: () => this.#topics(),
         heartbeat: () => this.heartbeat(),
         assign: (topic, queues) => this.#queues.assign(topic, queues),
+        onComplete: (topic) => offsets.settled(topic),
       },
       this.#reports,
     );

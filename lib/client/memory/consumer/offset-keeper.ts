@@ -20,17 +20,26 @@ export class OffsetKeeper {
   readonly #options: OffsetKeeperOptions;
   /** What the broker was told, so that it is told news only. */
   readonly #written = new Map<string, number>();
+  /** When this member began with the topic, epoch milliseconds, and whether it has had its whole share since. */
+  readonly #topics = new Map<string, { readonly since: number; settled: boolean }>();
 
   constructor(context: MemoryClientContext, options: OffsetKeeperOptions) {
     this.#context = context;
     this.#options = options;
   }
 
+  /** This member has all that was to be shared out: queues of the topic that come from now on came later. */
+  settled(topic: string): void {
+    this.#begun(topic).settled = true;
+  }
+
   /**
    * Where a queue that was just assigned begins. A first offset is stored at once: a successor must not apply
-   * `startFrom` again and skip what came in between.
+   * `startFrom` again and skip what came in between. Nor is what lies in a queue skipped that came later than this
+   * member (docs/adr/0007).
    */
   async start(queue: MessageQueue): Promise<number> {
+    const { since, settled } = this.#begun(queue.topic);
     const stored = await this.read(queue);
     if (stored !== undefined) return stored;
     const { broker, connection, requestTimeoutMs } = this.#context;
@@ -38,7 +47,10 @@ export class OffsetKeeper {
     const startFrom = this.#options.isRetryTopic(topic) ? 'first' : this.#options.startFrom;
     const first = await connection.request(
       { kind: 'query-offset', topic, queueId },
-      () => broker.startOffset(topic, queueId, startFrom),
+      () => {
+        const first = broker.startOffset(topic, queueId, startFrom);
+        return settled ? Math.min(first, broker.startOffset(topic, queueId, new Date(since))) : first;
+      },
       { timeoutMs: requestTimeoutMs },
     );
     await this.write(queue, first);
@@ -70,6 +82,15 @@ export class OffsetKeeper {
   /** What the broker knows may have changed meanwhile: the queue had other owners. */
   forget(queue: MessageQueue): void {
     this.#written.delete(queueKey(queue));
+  }
+
+  #begun(topic: string): { readonly since: number; settled: boolean } {
+    let begun = this.#topics.get(topic);
+    if (begun === undefined) {
+      begun = { since: this.#context.clock.now(), settled: false };
+      this.#topics.set(topic, begun);
+    }
+    return begun;
   }
 
   #table(): ConsumerGroup {

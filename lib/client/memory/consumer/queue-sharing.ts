@@ -21,6 +21,8 @@ export interface QueueSharingOptions {
   readonly heartbeat: () => Promise<void>;
   /** Makes these the queues this member has of the topic. Resolves with whether it has them all. */
   readonly assign: (topic: string, queues: readonly MessageQueue[]) => Promise<boolean>;
+  /** This member has its whole share of the topic. */
+  readonly onComplete: (topic: string) => void;
 }
 
 /**
@@ -116,7 +118,9 @@ export class QueueSharing {
       const share = await this.#share(topic);
       if (share === undefined || this.#stop.signal.aborted) return false;
       this.#reports.working(context);
-      return await this.#options.assign(topic, share);
+      const complete = await this.#options.assign(topic, share);
+      if (complete) this.#options.onComplete(topic);
+      return complete;
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#reports.failing(context, error);
       return false;
