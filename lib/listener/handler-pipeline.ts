@@ -50,13 +50,15 @@ type Method = (...args: unknown[]) => unknown;
 @Injectable()
 export class HandlerPipelineFactory {
   private readonly creator: ExternalContextCreator;
+  private readonly config: ApplicationConfig;
 
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(ApplicationConfig) config: ApplicationConfig,
     @Optional() @Inject(ENHANCER_SWITCHES) switches: EnhancerSwitches = {},
   ) {
-    const view = { applicationConfig: withoutGlobals(config, switches), getModules: () => modules };
+    this.config = withoutGlobals(config, switches);
+    const view = { applicationConfig: this.config, getModules: () => modules };
     this.creator = ExternalContextCreator.fromContainer(view as unknown as NestContainer);
   }
 
@@ -108,7 +110,8 @@ export class HandlerPipelineFactory {
     return {
       instance,
       invoke: invoke as Call,
-      filter: (payload, context) => {
+      filter: async (payload, context) => {
+        if (!this.hasFilters(callback, instance.constructor)) throw context.failure;
         filter ??= this.creator.create(
           instance as never,
           failing(callback),
@@ -125,7 +128,19 @@ export class HandlerPipelineFactory {
       },
     };
   }
+
+  /** Without any, Nest would log the error on its way through, with neither message nor group; our line has both. */
+  private hasFilters(...decorated: object[]): boolean {
+    return (
+      decorated.some((target) => Reflect.hasMetadata(FILTERS_METADATA, target)) ||
+      this.config.getGlobalFilters().length > 0 ||
+      this.config.getGlobalRequestFilters().length > 0
+    );
+  }
 }
+
+/** Where Nest keeps `@UseFilters`. */
+const FILTERS_METADATA = '__exceptionFilters__';
 
 /** Throws what failed, and wears the decorators of the handler, so that Nest finds its filters. */
 function failing(callback: Method): Method {

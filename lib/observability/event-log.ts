@@ -13,17 +13,18 @@ export function logEvents(events: RocketMQEvents, target: EventLogTarget): () =>
     events.on('message.retried', (event) => {
       const when = event.delayMs === undefined ? "by the broker's schedule" : `in ${event.delayMs} ms`;
       target.warn(
-        `message failed, comes again ${when} ${about(event)} error=${quote(event.error)}; if it keeps failing, correct the handler or throw RejectMessage`,
+        `message failed, comes again ${when} ${about(event)} error=${quote(event.error)}${place(event.error)}; if it keeps failing, correct the handler or throw RejectMessage`,
       );
     }),
     events.on('message.rejected', (event) =>
       target.error(
-        `message rejected, now in %DLQ%${event.group} ${about(event)} reason=${quote(event.reason)}; correct its producer or the handler, then redrive it`,
+        `message rejected, now in %DLQ%${event.group} ${about(event)} reason=${quote(event.reason)}${place(event.error)}; correct its producer or the handler, then redrive it`,
       ),
     ),
     events.on('message.exhausted', (event) =>
       target.error(
-        `message failed for the last time, now in %DLQ%${event.group} ${about(event)} error=${quote(event.error)}; correct the cause, then redrive it`,
+        `message failed for the last time, now in %DLQ%${event.group} ${about(event)} error=${quote(event.error)}${place(event.error)}; correct the cause, then redrive it`,
+        ...stackOf(event.error),
       ),
     ),
     events.on('message.dropped', (event) =>
@@ -127,6 +128,17 @@ function logListenerState(event: RocketMQEventMap['listener.state'], target: Eve
 function about(event: MessageEvent): string {
   const tag = event.tag === undefined ? '' : ` tag=${event.tag}`;
   return `message=${event.messageId} topic=${event.topic}${tag} group=${event.group} attempt=${event.attempt} listener=${event.listener}`;
+}
+
+/** The first place in the stack: enough to find it, and one line. */
+function place(error: unknown): string {
+  const frame = error instanceof Error ? /^\s+at (.+)$/m.exec(error.stack ?? '')?.[1] : undefined;
+  return frame === undefined ? '' : ` at=${quote(frame)}`;
+}
+
+/** For the last failure of a message, as Nest's logger takes it. */
+function stackOf(error: unknown): [stack?: string] {
+  return error instanceof Error && error.stack !== undefined ? [error.stack] : [];
 }
 
 const MAX_TEXT = 500;

@@ -63,6 +63,7 @@ describe('log lines', () => {
     expect(lines.map((line) => line.split(' ')[0])).toEqual(['warn', 'error', 'error', 'warn', 'warn']);
     expect(lines[0]).toContain('comes again in 10000 ms');
     expect(lines[0]).toContain('error="Error: stock is away"');
+    expect(lines[0]).toContain('event-log.spec.ts:');
     expect(lines[1]).toContain('%DLQ%inventory');
   });
 
