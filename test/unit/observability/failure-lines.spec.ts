@@ -1,5 +1,6 @@
 import {
   Catch,
+  ConsoleLogger,
   type ExceptionFilter,
   Injectable,
   Logger,
