@@ -24,7 +24,7 @@ export interface InboxStore {
     keys: readonly string[],
     waitMs: number,
   ): Promise<ReadonlySet<string>>;
-  /** Which of the keys are under a lease that has not been completed. */
+  /** Which of the recorded keys have no effect yet: under a lease that was not completed, or released meanwhile. */
   leased(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<ReadonlySet<string>>;
   /** Takes records back, in the handler's transaction. */
   forget(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<void>;

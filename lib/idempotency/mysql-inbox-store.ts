@@ -62,10 +62,11 @@ export class MysqlInboxStore implements InboxStore {
 
   async leased(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<ReadonlySet<string>> {
     const { rows } = await within(tx).query(
-      `SELECT message_key FROM ${this.inbox} WHERE group_id = ? AND message_key IN (?) AND lease_until IS NOT NULL`,
+      `SELECT message_key FROM ${this.inbox} WHERE group_id = ? AND message_key IN (?) AND lease_until IS NULL`,
       [groupId, keys.map(bytes)],
     );
-    return keysOf(rows);
+    const done = keysOf(rows);
+    return new Set(keys.filter((key) => !done.has(key)));
   }
 
   async forget(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<void> {

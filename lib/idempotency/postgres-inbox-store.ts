@@ -49,10 +49,11 @@ export class PostgresInboxStore implements InboxStore {
   async leased(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<ReadonlySet<string>> {
     const { rows } = await within(tx).query(
       `SELECT message_key FROM ${this.inbox}
-       WHERE group_id = $1 AND message_key = ANY ($2::uuid[]) AND lease_until IS NOT NULL`,
+       WHERE group_id = $1 AND message_key = ANY ($2::uuid[]) AND lease_until IS NULL`,
       [groupId, keys],
     );
-    return new Set(rows.map((row) => plain(row['message_key'])));
+    const done = new Set(rows.map((row) => plain(row['message_key'])));
+    return new Set(keys.filter((key) => !done.has(key)));
   }
 
   async forget(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<void> {
@@ -81,13 +82,16 @@ export class PostgresInboxStore implements InboxStore {
       [groupId, key, leaseMs],
     );
     if (rows[0] !== undefined) return { state: 'claimed', epoch: Number(rows[0]['epoch']) };
-    const held = await this.pooled(
+    const known = await this.pooled(
       `SELECT extract(epoch FROM lease_until - clock_timestamp()) * 1000 AS remaining FROM ${this.inbox}
-       WHERE group_id = $1 AND message_key = $2 AND lease_until IS NOT NULL`,
+       WHERE group_id = $1 AND message_key = $2`,
       [groupId, key],
     );
-    if (held.rows[0] === undefined) return { state: 'done' };
-    return { state: 'busy', remainingMs: Math.max(0, Number(held.rows[0]['remaining'])) };
+    const [row] = known.rows;
+    // Released in between, without an effect: as if somebody had it a moment ago.
+    if (row === undefined) return { state: 'busy', remainingMs: 0 };
+    if (row['remaining'] === null) return { state: 'done' };
+    return { state: 'busy', remainingMs: Math.max(0, Number(row['remaining'])) };
   }
 
   async extend(groupId: number, key: string, epoch: number, leaseMs: number): Promise<boolean> {

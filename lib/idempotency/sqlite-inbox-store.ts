@@ -39,10 +39,11 @@ export class SqliteInboxStore implements InboxStore {
   async leased(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<ReadonlySet<string>> {
     const { rows } = await within(tx).query(
       `SELECT lower(hex(message_key)) AS message_key FROM ${this.inbox}
-       WHERE group_id = ? AND message_key IN ${KEYS} AND lease_until IS NOT NULL`,
+       WHERE group_id = ? AND message_key IN ${KEYS} AND lease_until IS NULL`,
       [groupId, JSON.stringify(keys)],
     );
-    return keysOf(rows);
+    const done = keysOf(rows);
+    return new Set(keys.filter((key) => !done.has(key)));
   }
 
   async forget(tx: EntityManager, groupId: number, keys: readonly string[]): Promise<void> {

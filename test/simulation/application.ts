@@ -215,7 +215,7 @@ export class Application {
         await this.#outbox.send(tx, 'orders', { label, key }, key === undefined ? {} : { orderingKey: key });
       }
     }
-    if (workMs > 0) await new Promise<void>((resolve) => this.machine.clock.setTimeout(resolve, workMs));
+    if (workMs > 0) await this.#sleep(workMs);
     if (end === 'throw') throw new Error('The business changed its mind');
     if (end === 'swallow') await tx.query('app.fail').catch(() => undefined);
   }
@@ -272,6 +272,7 @@ export class Application {
     const end = checker.handling(this.machine, plan, order.label);
     try {
       const { tx } = context;
+      if (plan.workMs !== undefined) await this.#sleep(plan.workMs);
       const fails = checker.shouldFail(plan, order.label);
       if (tx === undefined && !fails) checker.outsideEffect(this.machine, plan, order.label);
       if (tx !== undefined) {
@@ -286,6 +287,10 @@ export class Application {
     } finally {
       end();
     }
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.machine.clock.setTimeout(resolve, ms));
   }
 
   #messageId(): string {

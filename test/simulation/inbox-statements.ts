@@ -54,11 +54,11 @@ export const inboxStatements: readonly Statement[] = [
     },
   },
   {
-    name: 'inbox.leased',
-    text: /^SELECT message_key FROM rmq_inbox WHERE group_id = \$1 AND message_key = ANY \(\$2::uuid\[\]\) AND lease_until IS NOT NULL$/,
+    name: 'inbox.done',
+    text: /^SELECT message_key FROM rmq_inbox WHERE group_id = \$1 AND message_key = ANY \(\$2::uuid\[\]\) AND lease_until IS NULL$/,
     run: (tx, [group, keys]) => ({
       records: (keys as string[])
-        .filter((key) => (tx.get(INBOX, keyOf(group, key))?.['lease_until'] ?? null) !== null)
+        .filter((key) => tx.get(INBOX, keyOf(group, key))?.['lease_until'] === null)
         .map((key) => ({ message_key: key })),
     }),
   },
@@ -98,10 +98,12 @@ export const inboxStatements: readonly Statement[] = [
   },
   {
     name: 'inbox.remaining',
-    text: /^SELECT extract\(epoch FROM lease_until - clock_timestamp\(\)\) \* 1000 AS remaining FROM rmq_inbox WHERE group_id = \$1 AND message_key = \$2 AND lease_until IS NOT NULL$/,
+    text: /^SELECT extract\(epoch FROM lease_until - clock_timestamp\(\)\) \* 1000 AS remaining FROM rmq_inbox WHERE group_id = \$1 AND message_key = \$2$/,
     run: (tx, [group, key]) => {
-      const until = tx.get(INBOX, keyOf(group, key))?.['lease_until'] ?? null;
-      return { records: until === null ? [] : [{ remaining: (until as number) - tx.now() }] };
+      const row = tx.get(INBOX, keyOf(group, key));
+      if (row === undefined) return {};
+      const until = row['lease_until'] as number | null;
+      return { records: [{ remaining: until === null ? null : until - tx.now() }] };
     },
   },
   {

@@ -346,6 +346,18 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'a lease that was released in between counts as completed',
+    shownBy: 'released-between:40:-',
+    parts: [
+      part(PostgresInboxStore.prototype, 'claim', (original) => {
+        return async function claim(this: Self, ...args: readonly never[]): Promise<unknown> {
+          const answer = (await original.apply(this, args as never)) as { remainingMs?: number };
+          return answer.remainingMs === 0 ? { state: 'done' } : answer;
+        };
+      }),
+    ],
+  },
+  {
     name: 'a failed handler is acknowledged',
     shownBy: 'consumer:1:random',
     parts: [part(OutcomeReporter.prototype, 'failed', () => () => Promise.resolve({ action: 'ack' }))],

@@ -39,4 +39,17 @@ export const REGRESSIONS: Readonly<Record<string, Scenario>> = {
     jobs: [job(1_500, 0, 'a')],
     events: [{ at: 2, kind: 'stop', machine: 0 }],
   },
+  /** Two instances with the same message while a queue changes hands: one fails, and the other asks what became of it. */
+  'released-between': {
+    ...QUIET,
+    name: 'released-between',
+    lanes: 1,
+    latencyMs: 60,
+    listeners: [
+      { group: 'effects', topic: 'orders', mode: 'concurrent', idempotent: 'lease', concurrency: 4 },
+    ],
+    jobs: Array.from({ length: 80 }, (_, index) => job(100 + index * 40, 0, `a${index}`)),
+    failures: new Map(Array.from({ length: 80 }, (_, index) => [`a${index}`, 1])),
+    events: [300, 1_100, 1_900, 2_700].map((at) => ({ at, kind: 'kill', machine: 1 }) as const),
+  },
 };

@@ -8,6 +8,8 @@ export interface ListenerPlan {
   readonly mode: 'concurrent' | 'ordered';
   readonly idempotent: 'transaction' | 'lease';
   readonly concurrency: number;
+  /** How long a handler takes, milliseconds. */
+  readonly workMs?: number;
   /** Each message makes another one through the outbox, for this topic. */
   readonly producesTo?: string;
 }

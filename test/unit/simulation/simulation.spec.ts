@@ -43,7 +43,7 @@ describe('the laws hold', () => {
   });
 
   it.each(Object.keys(REGRESSIONS))('where they were broken once: %s', async (name) => {
-    expect(await violationsOf([`${name}:1:-`, `${name}:2:-`])).toEqual({});
+    expect(await violationsOf([`${name}:1:-`, `${name}:40:-`])).toEqual({});
   });
 });
 
@@ -90,6 +90,8 @@ describe('wrong code is noticed:', () => {
 
 async function* seedsFor(shownBy: Seed): AsyncGenerator<Seed> {
   yield shownBy;
+  const [name = '', , faults = '-'] = shownBy.split(':');
+  for (let seed = 1; seed <= 80; seed++) yield `${name}:${seed}:${faults}`;
   let looked = 0;
   for await (const seed of huntingGround(1, 100)) {
     if (looked++ >= 600) return;
