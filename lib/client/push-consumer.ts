@@ -39,7 +39,10 @@ export type MessageHandler = (
   context: DeliveryContext,
 ) => Promise<ConsumeResult | readonly ConsumeResult[]>;
 
-/** Where a group starts that has no offset yet. @see Java: `ConsumeFromWhere` */
+/**
+ * Where a group starts that has no offset yet. A queue that comes later, because its topic got more queues or its
+ * broker was away, is not skipped over, whatever this says. @see Java: `ConsumeFromWhere`
+ */
 export type StartFrom = 'last' | 'first' | Date;
 
 /** How a consumer group receives, and with which limits. (Java: `DefaultMQPushConsumer`.) */
