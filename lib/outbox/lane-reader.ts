@@ -29,7 +29,8 @@ const SWEEP_DUTY = 20;
  * A look goes upwards from the highest id seen. Rows whose transaction took longer than that of later ones appear
  * below it; sweeps find them, from a floor that follows behind, and now and then from the very beginning. So a
  * floor can cost time, never a row. Before rows of an ordering key are handed on that a look found, it is asked
- * whether such a slower one is in front of them: if so, they wait for a sweep.
+ * whether such a slower one is in front of them: if so, they wait for a sweep. Rows older than the last sweep need not
+ * be asked about: what was committed before they were written, that sweep saw.
  */
 export class LaneReader {
   private running: Promise<void> | undefined;
@@ -142,7 +143,7 @@ export class LaneReader {
     let found: readonly PendingRow[];
     try {
       const rows = await this.store.fetch(looks.map(toRequest), limit, bytes);
-      found = this.takeIn(await this.inOrder(looks, rows), rows, limit, bytes);
+      found = this.takeIn(await this.inOrder(looks, rows), rows, startedAt, limit, bytes);
     } finally {
       for (const { lane } of looks) lane.removedMeanwhile = undefined;
     }
@@ -155,9 +156,11 @@ export class LaneReader {
    * that took longer: its rows come first. What this asks sees at least what the look saw.
    */
   private async inOrder(looks: readonly Look[], rows: readonly OutboxRow[]): Promise<readonly Look[]> {
+    const now = this.clock.monotonic();
+    const covered = new Map(looks.map(({ lane }) => [lane.lane, lane.coveredAt]));
     const keys = new Map<number, Set<string>>();
-    for (const { lane, orderingKey } of rows) {
-      if (orderingKey === undefined) continue;
+    for (const { lane, orderingKey, ageMs } of rows) {
+      if (orderingKey === undefined || now - ageMs < (covered.get(lane) ?? -Infinity)) continue;
       const ofLane = keys.get(lane);
       if (ofLane === undefined) keys.set(lane, new Set([orderingKey]));
       else ofLane.add(orderingKey);
@@ -189,6 +192,7 @@ export class LaneReader {
   private takeIn(
     looks: readonly Look[],
     rows: readonly OutboxRow[],
+    startedAt: number,
     limit: number,
     bytes: number,
   ): PendingRow[] {
@@ -212,13 +216,15 @@ export class LaneReader {
       const last = group[group.length - 1]?.id ?? 0;
       // A sweep that ended at its limit below the cursor says nothing about what is above.
       if (complete || last >= lane.cursor) {
+        if (kind !== 'look') lane.coveredAt = startedAt;
         lane.cursor = Math.max(lane.cursor, last);
         lane.more = !complete;
       }
-      // The floor is what the full sweep before this one saw: transactions had that long to end.
-      if (kind === 'full') {
+      // The floor is what a full sweep saw that is long past: transactions had that long to end.
+      if (kind === 'full' && now - lane.nextFloorAt >= this.options.sweepMs * SWEEPS_PER_FULL_SWEEP) {
         lane.floor = lane.nextFloor;
         lane.nextFloor = Math.max(0, (group[0]?.id ?? lane.cursor + 1) - 1);
+        lane.nextFloorAt = now;
       }
     }
     return found;

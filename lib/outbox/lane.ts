@@ -39,8 +39,12 @@ export class Lane implements LaneLease {
   cursor = 0;
   /** Rows below it were there long ago; only a full sweep looks there. */
   floor = 0;
-  /** The floor after the next full sweep. */
+  /** The next floor, when enough time has passed since it was seen. */
   nextFloor = 0;
+  /** By the monotonic clock. */
+  nextFloorAt = -Infinity;
+  /** Begin of the last query that saw all there was between floor and cursor, by the monotonic clock. */
+  coveredAt = -Infinity;
   /** The last look ended at a limit: there are more rows behind the cursor. */
   more = false;
   /** Somebody knows of new rows. */

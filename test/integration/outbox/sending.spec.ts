@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { EntityManager } from 'typeorm';
+import { createOutboxStore } from '../../../lib/outbox/create-outbox.js';
+import { laneOf } from '../../../lib/outbox/lane-hash.js';
 import { RocketMQError } from '../../../lib/message/rocketmq-error.js';
 import { createDatabase, databaseNames, type TestDatabase } from '../../support/databases.js';
 import { emptyOutbox, OutboxHarness, type InstanceOptions } from '../../support/outbox-harness.js';
@@ -350,6 +352,53 @@ describe.each(databaseNames())('outbox on %s', (name) => {
   });
 
   describe('order of a key', () => {
+    it('asks about slower transactions only where there can be some: not for a backlog', async () => {
+      const writer = harness.create(database.dataSource, { relay: false });
+      const payloads = Array.from({ length: 300 }, (_, n) => n);
+      await transaction((tx) =>
+        writer.outbox.sendAll(
+          tx,
+          payloads.map((n) => ({ destination: 'orders', payload: n, options: { orderingKey: `k${n % 5}` } })),
+        ),
+      );
+      const store = createOutboxStore(database.dataSource, 'rmq_');
+      const { overtaken } = store;
+      let asked = 0;
+      store.overtaken = (...range) => {
+        asked += 1;
+        return overtaken.apply(store, range);
+      };
+      const { producer, settled } = await startWithLanes({ store, fetchSize: 20, maxRows: 40 });
+      await settled();
+      expect(producer.stored).toHaveLength(300);
+      expect(asked).toBe(0);
+    });
+
+    if (name !== 'sqlite') {
+      it('holds back a row while one of its key, from a slower transaction, is in front of it', async () => {
+        // Rows of another application, which this one finds by looking; no sweep helps by chance.
+        const writer = harness.create(database.dataSource, { relay: false });
+        const { producer, settled } = await startWithLanes({ sweepMs: 60_000 });
+        const neighbour = Array.from({ length: 100 }, (_, n) => `n${n}`).find(
+          (key) => laneOf(key, LANES) === laneOf('k', LANES),
+        );
+        const write = (payload: string, orderingKey = 'k') =>
+          transaction((tx) => writer.outbox.send(tx, 'orders', payload, { orderingKey }));
+        for (const round of [1, 2, 3]) {
+          await transaction(async (tx) => {
+            await writer.outbox.send(tx, 'orders', `slow ${round}`, { orderingKey: 'k' });
+            await write(`neighbour ${round}`, neighbour);
+            await waitFor(() => producer.bodies.includes(`"neighbour ${round}"`));
+          });
+          await write(`fast ${round}`);
+          await settled();
+        }
+        expect(producer.bodies.filter((body) => !body.includes('neighbour'))).toEqual(
+          [1, 2, 3].flatMap((round) => [`"slow ${round}"`, `"fast ${round}"`]),
+        );
+      });
+    }
+
     it('has one message of a key in flight, others at the same time', async () => {
       const inFlight = new Map<string, number>();
       let mostOfOneKey = 0;
