@@ -42,6 +42,8 @@ export type {
   NotFullyStoredPolicy,
   Producer,
   ProducerOptions,
+  Reply,
+  RequestResult,
   TransactionCheck,
   TransactionResolution,
 } from './client/producer.js';
@@ -72,6 +74,7 @@ export {
   RocketMQTemplate,
   type BatchEntry,
   type Delay,
+  type RequestOptions,
   type TemplateSendOptions,
 } from './template/rocketmq-template.js';
 export { getRocketMQTemplateToken, InjectRocketMQTemplate } from './template/template.tokens.js';
@@ -108,6 +111,7 @@ export {
   OnTag,
   RocketMQBatchListener,
   RocketMQListener,
+  RocketMQReplyListener,
   type RocketMQHandler,
 } from './listener/rocketmq-listener.decorator.js';
 export type {

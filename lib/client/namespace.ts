@@ -42,9 +42,15 @@ export class Namespace {
   }
 }
 
+/** Every broker has one, named after its cluster. (Java: `MixAll.getReplyTopic`.) */
+const REPLY_TOPIC_SUFFIX = '_REPLY_TOPIC';
+
 function isSystemResource(resource: string): boolean {
   return (
-    SYSTEM_TOPICS.has(resource) || resource.startsWith('rmq_sys_') || resource.startsWith('CID_RMQ_SYS_')
+    SYSTEM_TOPICS.has(resource) ||
+    resource.endsWith(REPLY_TOPIC_SUFFIX) ||
+    resource.startsWith('rmq_sys_') ||
+    resource.startsWith('CID_RMQ_SYS_')
   );
 }
 

@@ -44,6 +44,17 @@ export interface HalfMessage {
   rollback(): Promise<void>;
 }
 
+/** What came of a request. */
+export interface RequestResult {
+  /** Of the request. */
+  readonly receipt: SendReceipt;
+  /** What whoever handled it answered. */
+  readonly reply: ReceivedMessage;
+}
+
+/** An answer to a request. */
+export type Reply = Pick<Message, 'body' | 'headers'>;
+
 /** Sends messages. One producer per group and connection; safe to use concurrently. */
 export interface Producer {
   readonly group: string;
@@ -64,6 +75,22 @@ export interface Producer {
   setTransactionCheck(check: TransactionCheck): void;
   /** Withdraws a timer message that is not yet due, by the handle in its receipt. Resolves with its message id. */
   recall(topic: string, recallHandle: string): Promise<string>;
+  /**
+   * Sends a message and waits for the reply of a consumer; `timeoutMs` is for both. At most one reply comes; that none
+   * came does not mean that nobody handled the request.
+   * @throws RocketMQError `TIMEOUT` (`retryable`) when no reply came in time
+   */
+  request(message: Message, options?: SendOptions): Promise<RequestResult>;
+  /**
+   * Answers a request, as a consumer. Resolves when the broker has handed it to the producer that asked.
+   * @throws RocketMQError `INVALID_ARGUMENT` when the message waits for no reply, `BROKER_REJECTED` when the one who
+   * asked has gone
+   */
+  reply(
+    request: ReceivedMessage,
+    reply: Reply,
+    options?: Pick<SendOptions, 'timeoutMs' | 'signal'>,
+  ): Promise<void>;
   /** Waits for what is in flight, at most `timeoutMs`, then lets go of everything. Idempotent. @param timeoutMs default 3000 */
   close(timeoutMs?: number): Promise<void>;
 }

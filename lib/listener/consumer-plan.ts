@@ -139,6 +139,11 @@ export function missingCapabilities(plan: ConsumerPlan, engine: string, has: Cap
     ['broadcasting', model === 'broadcasting', 'model "broadcasting". Use a group per instance'],
     ['orderly', mode === 'orderly', 'mode "ordered". Use another engine'],
     ['sql92', sql92, 'an SQL92 filter. Filter by tag'],
+    [
+      'request-reply',
+      plan.definitions.some(({ replies }) => replies === true),
+      'replies. Use another engine',
+    ],
     ['start-from-timestamp', startFrom instanceof Date, 'startFrom with a date. Use "first" or "last"'],
   ];
   const ids = plan.definitions.map(({ id }) => `"${id}"`).join(', ');

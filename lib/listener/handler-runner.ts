@@ -61,10 +61,19 @@ export class HandlerRunner implements CallOwner<ConsumeResult> {
       call.bound = this.pipeline.bound ?? (await this.pipeline.bind(context));
       const value = await call.bound.invoke(payload, context);
       outcome = isConsumeResult(value) ? outcomeOfResult(value, this.settings, message.attempt) : HANDLED;
+      if (outcome === HANDLED && this.settings.reply !== undefined) await this.reply(call, message, value);
     } catch (error) {
       outcome = await this.handleFailure(call, payload, error, false);
     }
     return this.settle(call, message, outcome);
+  }
+
+  private async reply(
+    call: HandlerCall<ConsumeResult>,
+    message: ReceivedMessage,
+    value: unknown,
+  ): Promise<void> {
+    if (!call.givenUp && !isConsumeResult(value)) await this.settings.reply?.(message, value);
   }
 
   /** Exception filters first; what they leave goes by the listener's policies. */
@@ -84,7 +93,10 @@ export class HandlerRunner implements CallOwner<ConsumeResult> {
         const value = await call.bound.filter(payload, context);
         if (isConsumeResult(value)) return outcomeOfResult(value, this.settings, attempt);
         // Nest 11 and 12 differ in what counts as handled; only this is the same on both, sync and async.
-        if (value) return HANDLED;
+        if (value) {
+          await this.reply(call, context.message, value);
+          return HANDLED;
+        }
       } catch (rethrown) {
         error = rethrown;
       }

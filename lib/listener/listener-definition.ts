@@ -25,6 +25,8 @@ export interface HandlerTarget {
 export interface ListenerDefinition {
   readonly id: string;
   readonly batch: boolean;
+  /** `@RocketMQReplyListener`: what the handler returns goes back to the one who asked. */
+  readonly replies?: boolean;
   /** Set for `@DeadLetterListener`: the group whose dead letters it reads. */
   readonly deadLettersOf: string | undefined;
   readonly options: ListenerOptions & { readonly batchSize?: number };

@@ -123,7 +123,8 @@ export class ListenerExplorer {
     };
     const wrong = checkListenerOptions(options, { batch, target: handlers[0] });
     problems.push(...wrong.map((problem) => `Listener ${id}: ${problem}`));
-    return wrong.length > 0 ? undefined : { id, batch, deadLettersOf, options, handlers };
+    const replies = metadata.kind === 'reply';
+    return wrong.length > 0 ? undefined : { id, batch, replies, deadLettersOf, options, handlers };
   }
 
   private async resolve(

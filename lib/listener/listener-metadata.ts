@@ -16,7 +16,7 @@ export type OptionsSource<O> = O | ((...services: never[]) => O | Promise<O>);
 export type ListenerMetadata = {
   readonly inject: readonly InjectionToken[];
 } & (
-  | { readonly kind: 'single'; readonly options: OptionsSource<ListenerOptions> }
+  | { readonly kind: 'single' | 'reply'; readonly options: OptionsSource<ListenerOptions> }
   | { readonly kind: 'batch'; readonly options: OptionsSource<BatchListenerOptions> }
   | { readonly kind: 'dead-letter'; readonly options: OptionsSource<DeadLetterListenerOptions> }
 );

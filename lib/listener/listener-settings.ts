@@ -1,3 +1,6 @@
+import { replyAddressOf } from '../client/pending-replies.js';
+import type { Reply } from '../client/producer.js';
+import type { ReceivedMessage } from '../message/message.js';
 import type { MessageSerializer } from '../message/message-serializer.js';
 import { toMilliseconds, type Duration } from '../message/duration.js';
 import type { FailurePolicies } from './failure-policy.js';
@@ -18,6 +21,8 @@ export interface ListenerSettings {
   readonly broadcasting: boolean;
   /** Milliseconds until the next delivery; undefined leaves it to the broker. */
   readonly retryDelay: (attempt: number, error: unknown) => number | undefined;
+  /** Answers a request with what its handler returned; of a listener that replies. */
+  readonly reply: ((request: ReceivedMessage, value: unknown) => Promise<void>) | undefined;
   /** `instance` is the one the handler ran on. */
   readonly onExhausted: ((instance: object, error: unknown, context: RocketMQContext) => unknown) | undefined;
 }
@@ -25,6 +30,8 @@ export interface ListenerSettings {
 export interface ListenerDefaults {
   readonly serializer: MessageSerializer;
   readonly policies: FailurePolicies;
+  /** Sends a reply over the listener's connection. */
+  readonly reply?: (request: ReceivedMessage, reply: Reply) => Promise<void>;
 }
 
 export function listenerSettings(
@@ -46,8 +53,23 @@ export function listenerSettings(
     timeoutMs: toMilliseconds(options.timeout ?? DEFAULT_HANDLER_TIMEOUT),
     ordered: plan.consumer.mode === 'orderly',
     broadcasting: plan.consumer.model === 'broadcasting',
+    reply:
+      definition.replies === true
+        ? replying(options.serializer ?? defaults.serializer, defaults.reply)
+        : undefined,
     retryDelay: retryDelay(options.retry),
     onExhausted: exhaustedHook(options.onExhausted),
+  };
+}
+
+/** Nobody waits for a reply to a message that was sent without asking. */
+function replying(
+  serializer: MessageSerializer,
+  reply: ListenerDefaults['reply'],
+): NonNullable<ListenerSettings['reply']> {
+  return async (request, value) => {
+    if (replyAddressOf(request) === undefined) return;
+    await reply?.(request, { body: serializer.serialize(value ?? null) });
   };
 }
 

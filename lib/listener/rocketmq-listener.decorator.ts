@@ -45,6 +45,18 @@ export function RocketMQBatchListener(
   return addListenerMetadata({ kind: 'batch', options, inject });
 }
 
+/**
+ * Like {@link RocketMQListener}, and what the handler returns is the reply to a message sent with
+ * `RocketMQTemplate.request`, written by the listener's serializer (nothing becomes `null`). Who sent without asking
+ * gets none. A handler that fails replies nothing: the message comes again, and whoever asks may have stopped waiting.
+ */
+export function RocketMQReplyListener(
+  options: OptionsSource<ListenerOptions>,
+  inject: readonly InjectionToken[] = [],
+): MethodDecorator & ClassDecorator {
+  return addListenerMetadata({ kind: 'reply', options, inject });
+}
+
 /** Receives the dead letters (`%DLQ%group`) of a consumer group, in a group of its own. */
 export function DeadLetterListener(
   options: OptionsSource<DeadLetterListenerOptions>,

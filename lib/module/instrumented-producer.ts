@@ -1,6 +1,6 @@
-import type { HalfMessage, Producer, TransactionCheck } from '../client/producer.js';
+import type { HalfMessage, Producer, Reply, RequestResult, TransactionCheck } from '../client/producer.js';
 import type { SendOptions, SendReceipt } from '../client/send.js';
-import type { Message } from '../message/message.js';
+import type { Message, ReceivedMessage } from '../message/message.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 
 /** A producer with the application's instrumentation around every send; without one it adds nothing. */
@@ -63,6 +63,27 @@ export class InstrumentedProducer implements Producer {
         return { value: half, receipts: [half.receipt] };
       },
     );
+  }
+
+  request(message: Message, options?: SendOptions): Promise<RequestResult> {
+    const { connection, producer } = this;
+    const { instrumentation } = this.events;
+    if (instrumentation === undefined) return producer.request(message, options);
+    return instrumentation.send(
+      { connection, kind: 'single', messages: [message] },
+      async ([own = message]) => {
+        const result = await producer.request(own, options);
+        return { value: result, receipts: [result.receipt] };
+      },
+    );
+  }
+
+  reply(
+    request: ReceivedMessage,
+    reply: Reply,
+    options?: Pick<SendOptions, 'timeoutMs' | 'signal'>,
+  ): Promise<void> {
+    return this.producer.reply(request, reply, options);
   }
 
   setTransactionCheck(check: TransactionCheck): void {

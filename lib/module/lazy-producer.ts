@@ -1,6 +1,13 @@
-import type { HalfMessage, Producer, ProducerOptions, TransactionCheck } from '../client/producer.js';
+import type {
+  HalfMessage,
+  Producer,
+  ProducerOptions,
+  Reply,
+  RequestResult,
+  TransactionCheck,
+} from '../client/producer.js';
 import type { SendOptions, SendReceipt } from '../client/send.js';
-import type { Message } from '../message/message.js';
+import type { Message, ReceivedMessage } from '../message/message.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 
@@ -81,6 +88,26 @@ export class LazyProducer implements Producer {
     } catch (error) {
       throw this.failed(message.topic, 1, startedAt, error);
     }
+  }
+
+  async request(message: Message, options?: SendOptions): Promise<RequestResult> {
+    const startedAt = performance.now();
+    try {
+      const producer = this.real ?? (await this.producer());
+      const result = await producer.request(message, options);
+      this.sent(result.receipt, startedAt);
+      return result;
+    } catch (error) {
+      throw this.failed(message.topic, 1, startedAt, error);
+    }
+  }
+
+  async reply(
+    request: ReceivedMessage,
+    reply: Reply,
+    options?: Pick<SendOptions, 'timeoutMs' | 'signal'>,
+  ): Promise<void> {
+    return (this.real ?? (await this.producer())).reply(request, reply, options);
   }
 
   setTransactionCheck(check: TransactionCheck): void {

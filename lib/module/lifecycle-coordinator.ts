@@ -19,6 +19,7 @@ import { toMilliseconds } from '../message/duration.js';
 import { HandlerPipelineFactory } from '../listener/handler-pipeline.js';
 import type { ListenerContainer } from '../listener/listener-container.js';
 import { createListenerContainer } from '../listener/listener-container.factory.js';
+import type { ListenerDefaults } from '../listener/listener-settings.js';
 import { configurationError, ListenerExplorer } from '../listener/listener-explorer.js';
 import { DEFAULT_DRAIN_TIMEOUT_MS, RocketMQListenerRegistry } from '../listener/listener-registry.js';
 import { RocketMQEvents } from '../observability/rocketmq-events.js';
@@ -195,8 +196,23 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
   }
 
   private container(plan: ConsumerPlan): Promise<ListenerContainer> {
-    const { client, serializer } = this.connections.get(plan.connection);
-    const defaults = { serializer, policies: this.options.failures ?? {} };
+    const { client, producer, serializer } = this.connections.get(plan.connection);
+    const defaults: ListenerDefaults = {
+      serializer,
+      policies: this.options.failures ?? {},
+      reply: async (request, reply) => {
+        try {
+          await producer.reply(request, reply);
+        } catch (error) {
+          const { messageId, topic, attempt } = request;
+          this.log(
+            'warn',
+            `reply lost message=${messageId} topic=${topic} group=${plan.group} attempt=${attempt}; whoever asked has gone or cannot be reached, the request was handled`,
+            error,
+          );
+        }
+      },
+    };
     return createListenerContainer(plan, client, defaults, {
       pipelines: this.pipelines,
       events: this.events,

@@ -29,6 +29,12 @@ export interface TemplateSendOptions extends ProducerSendOptions {
   readonly messageId?: string | undefined;
 }
 
+/** What a request may say. */
+export interface RequestOptions extends Omit<TemplateSendOptions, 'timeoutMs'> {
+  /** For the message and its reply together. @default the producer's `sendTimeoutMs`, 3 s */
+  readonly timeout?: Duration | undefined;
+}
+
 /** A payload of a batch with what is its own. */
 export interface BatchEntry<T = unknown> {
   readonly payload: T;
@@ -137,6 +143,25 @@ export class RocketMQTemplate {
       entries.map(({ payload, ...own }) => this.message(destination, payload, { ...options, ...own })),
       options,
     );
+  }
+
+  /**
+   * Sends a message and waits for what the handler of a `@RocketMQReplyListener` returns, of whichever instance gets
+   * it. Use it where an answer is worth waiting for; a listener of its own is the sturdier way to hear of a result.
+   *
+   * @throws RocketMQError `TIMEOUT` when no reply came in time: nobody listens, the handler failed or takes longer
+   */
+  async request<T = unknown>(
+    destination: string | Destination,
+    payload: unknown,
+    { timeout, ...options }: RequestOptions = {},
+  ): Promise<T> {
+    const timeoutMs = timeout === undefined ? undefined : toMilliseconds(timeout);
+    const { reply } = await this.producer.request(this.message(destination, payload, options), {
+      ...options,
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    });
+    return (options.serializer ?? this.serializer).deserialize(reply.body, reply) as T;
   }
 
   /** Resolves when the bytes were handed to the socket; loss after that goes unnoticed. */

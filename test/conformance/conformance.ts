@@ -10,6 +10,7 @@ import { describeGroupMembership } from './group-membership.js';
 import { describeOrderlyConsuming } from './orderly-consuming.js';
 import { describePulling } from './pulling.js';
 import { describeRefusals } from './refusals.js';
+import { describeRequestReply } from './request-reply.js';
 import { describeRetrying } from './retrying.js';
 import { describeSending } from './sending.js';
 import { describeStartPosition } from './start-position.js';
@@ -31,6 +32,7 @@ export function describeConformance(engine: EngineUnderTest): void {
     describeBroadcasting(engine);
     describeGroupMembership(engine);
     describeTransactions(engine);
+    describeRequestReply(engine);
     describePulling(engine);
   });
 }

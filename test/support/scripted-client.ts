@@ -1,6 +1,12 @@
 import type { Admin, TopicOptions, TopicType } from '../../lib/client/admin.js';
 import type { Capability } from '../../lib/client/capabilities.js';
-import type { HalfMessage, Producer, ProducerOptions } from '../../lib/client/producer.js';
+import type {
+  HalfMessage,
+  Producer,
+  ProducerOptions,
+  Reply,
+  RequestResult,
+} from '../../lib/client/producer.js';
 import type { PullConsumer } from '../../lib/client/pull-consumer.js';
 import type {
   CachedMessages,
@@ -180,6 +186,17 @@ export class ScriptedProducer implements Producer {
     return Promise.reject(new Error('not scripted'));
   }
 
+  async request(message: Message, options?: SendOptions): Promise<RequestResult> {
+    const sent = await this.send(message, options);
+    return { receipt: sent, reply: received(this.client.reply) };
+  }
+
+  reply(request: ReceivedMessage, { body }: Reply): Promise<void> {
+    if (this.client.sendError !== undefined) return Promise.reject(this.client.sendError);
+    this.client.replies.push({ request, body: body.toString() });
+    return Promise.resolve();
+  }
+
   setTransactionCheck(): void {}
 
   recall(_topic: string, handle: string): Promise<string> {
@@ -220,6 +237,9 @@ export class ScriptedClient implements RocketMQClient {
   capabilities: ReadonlySet<Capability> = new Set(ALL_CAPABILITIES);
   startError: Error | undefined;
   consumerError: Error | undefined;
+  /** What every request is answered. */
+  reply: unknown = null;
+  readonly replies: { readonly request: ReceivedMessage; readonly body: string }[] = [];
   sendError: Error | undefined;
   state: ConnectionState = 'connecting';
   private readonly listeners: ((state: ConnectionState) => void)[] = [];

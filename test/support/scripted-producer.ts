@@ -92,6 +92,14 @@ export class ScriptedProducer implements Producer {
     this.check = check;
   }
 
+  request(): Promise<never> {
+    return Promise.reject(new Error('not scripted'));
+  }
+
+  reply(): Promise<void> {
+    return Promise.reject(new Error('not scripted'));
+  }
+
   recall(): Promise<string> {
     return Promise.reject(new Error('not scripted'));
   }

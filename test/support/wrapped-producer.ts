@@ -10,6 +10,8 @@ export function wrappedProducer(real: Producer, changed: Partial<Producer>): Pro
     sendBatch: (...args) => real.sendBatch(...args),
     sendHalf: (...args) => real.sendHalf(...args),
     setTransactionCheck: (check) => real.setTransactionCheck(check),
+    request: (...args) => real.request(...args),
+    reply: (...args) => real.reply(...args),
     recall: (...args) => real.recall(...args),
     close: (...args) => real.close(...args),
     ...changed,

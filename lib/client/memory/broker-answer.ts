@@ -4,6 +4,7 @@ import { LOCAL_HOST } from './stored-message.js';
 
 /** Response codes a real broker uses for the same refusals. Source: ResponseCode. */
 export const Answer = {
+  SYSTEM_ERROR: 1,
   SYSTEM_BUSY: 2,
   MESSAGE_ILLEGAL: 13,
   TOPIC_NOT_EXIST: 17,

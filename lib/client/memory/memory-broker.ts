@@ -39,6 +39,9 @@ export interface SendBackRequest {
   readonly reason?: string | undefined;
 }
 
+/** Says whether it waited for the reply. */
+export type ReplyTaker = (correlationId: string, reply: StoredMessage) => boolean;
+
 /** A delay level for the n-th retry is 3 + n. Source: AbstractSendMessageProcessor.consumerSendMsgBack. */
 const FIRST_RETRY_LEVEL = 3;
 
@@ -66,6 +69,8 @@ export class MemoryBroker implements MemoryBrokerHandle {
   readonly halfMessages: HalfMessages;
   readonly #groups = new Map<string, ConsumerGroup>();
   readonly #localOffsets = new Map<string, { readonly clientId: string; readonly offsets: ConsumerGroup }>();
+  /** Producers that wait for replies, by client. */
+  readonly #requesters = new Map<string, Set<ReplyTaker>>();
   readonly #connections = new Map<string, BrokerConnection>();
   readonly #disconnectListeners = new Map<string, () => void>();
 
@@ -153,6 +158,34 @@ export class MemoryBroker implements MemoryBrokerHandle {
     const offsets = new ConsumerGroup(this.settings.clock, this.settings.queueLockMs);
     this.#localOffsets.set(key, { clientId, offsets });
     return offsets;
+  }
+
+  /** @internal Replies for the client go to it, until the function returned is called. */
+  awaitReplies(clientId: string, taker: ReplyTaker): () => void {
+    const takers = this.#requesters.get(clientId) ?? new Set();
+    this.#requesters.set(clientId, takers.add(taker));
+    return () => {
+      takers.delete(taker);
+    };
+  }
+
+  /** @internal A client that is gone gets nothing; one that no longer waits ignores it. */
+  pushReply(clientId: string, correlationId: string, reply: MessageToStore): void {
+    const takers = this.#requesters.get(clientId);
+    if (takers === undefined || takers.size === 0 || !this.#connections.has(clientId)) {
+      throw refusal(
+        'BROKER_REJECTED',
+        Answer.SYSTEM_ERROR,
+        `Client "${clientId}" is not connected any more, so its reply cannot be handed over. Let it go.`,
+      );
+    }
+    const stored = {
+      ...reply,
+      queueOffset: -1,
+      commitLogOffset: -1,
+      storeTimestamp: this.settings.clock.now(),
+    };
+    for (const take of takers) if (take(correlationId, stored)) return;
   }
 
   /** @internal Registers a member, or hears that it is still there. */

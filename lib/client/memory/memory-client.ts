@@ -28,6 +28,7 @@ const CAPABILITIES: Capabilities = new Set<Capability>([
   'seek',
   'sql92',
   'start-from-timestamp',
+  'request-reply',
   'admin',
 ]);
 

@@ -1,9 +1,17 @@
 import { checkGroup, checkMessage, DEFAULT_MAX_BODY_BYTES } from '../../message/message-limits.js';
-import type { Message, MessageQueue } from '../../message/message.js';
+import type { Message, MessageQueue, ReceivedMessage } from '../../message/message.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import { pause } from '../clock.js';
 import { PartialBatchError } from '../partial-batch-error.js';
-import type { HalfMessage, Producer, ProducerOptions, TransactionCheck } from '../producer.js';
+import { PendingReplies, replyAddress } from '../pending-replies.js';
+import type {
+  HalfMessage,
+  Producer,
+  ProducerOptions,
+  Reply,
+  RequestResult,
+  TransactionCheck,
+} from '../producer.js';
 import { selectQueueByHash } from '../queue-selectors.js';
 import type { SendOptions, SendReceipt } from '../send.js';
 import { checkBatch, splitBatch } from './batch-rules.js';
@@ -18,10 +26,13 @@ import {
   messageIdOf,
   offsetMessageIdOf,
   toProperties,
+  toReceivedMessage,
   type MessageToStore,
 } from './stored-message.js';
 import { TransactionAnswers } from './transaction-answers.js';
 
+/** The in-process broker is a cluster of its own. */
+const CLUSTER = 'memory';
 /** Before the broker is tried again; grows with every attempt. */
 const RETRY_PAUSE_MS = 50;
 
@@ -37,6 +48,8 @@ export class MemoryProducer implements Producer {
   readonly #inFlight: InFlightLimit;
   readonly #transactions: TransactionAnswers;
   readonly #membership: Membership;
+  readonly #replies: PendingReplies;
+  #endOfReplies: (() => void) | undefined;
   /** Next queue in turn, by topic. */
   readonly #turns = new Map<string, number>();
   #state: 'new' | 'started' | 'closed' = 'new';
@@ -55,6 +68,7 @@ export class MemoryProducer implements Producer {
     );
     this.#transactions = new TransactionAnswers(context, context.namespace.wrap(options.group));
     this.#membership = membership;
+    this.#replies = new PendingReplies(context.clock);
   }
 
   async start(): Promise<void> {
@@ -73,6 +87,54 @@ export class MemoryProducer implements Producer {
       const [receipt] = await this.#deliver('send', message, [prepared], options);
       return receipt!;
     });
+  }
+
+  async request(message: Message, options: SendOptions = {}): Promise<RequestResult> {
+    this.#check(message);
+    const { broker, clientId, clock, namespace } = this.#context;
+    this.#endOfReplies ??= broker.awaitReplies(clientId, (correlationId, reply) =>
+      this.#replies.take(
+        correlationId,
+        toReceivedMessage(reply, broker.name, (topic) => namespace.unwrap(topic)),
+      ),
+    );
+    const timeoutMs = options.timeoutMs ?? this.#sendTimeoutMs;
+    const limits = { deadline: clock.monotonic() + timeoutMs, signal: options.signal };
+    return this.#replies.ask(message.topic, limits, async (correlationId) => {
+      const prepared = this.#prepare(message, this.#messageId(message), {
+        [Property.CORRELATION_ID]: correlationId,
+        [Property.REPLY_TO_CLIENT]: clientId,
+        [Property.TTL]: String(timeoutMs),
+        [Property.CLUSTER]: CLUSTER,
+      });
+      return this.#limited(1, options, async () => {
+        const [receipt] = await this.#deliver('send', message, [prepared], options);
+        return receipt!;
+      });
+    });
+  }
+
+  async reply(
+    request: ReceivedMessage,
+    { body, headers }: Reply,
+    options: Pick<SendOptions, 'timeoutMs' | 'signal'> = {},
+  ): Promise<void> {
+    this.#check({ topic: request.topic, body, headers });
+    const { cluster, correlationId, clientId, ttl } = replyAddress(request);
+    const topic = `${cluster}_REPLY_TOPIC`;
+    const { broker, connection } = this.#context;
+    const reply = this.#prepare({ topic, body, headers }, undefined, {
+      [Property.MESSAGE_TYPE]: 'reply',
+      [Property.CORRELATION_ID]: correlationId,
+      [Property.REPLY_TO_CLIENT]: clientId,
+      ...(ttl === undefined ? {} : { [Property.TTL]: ttl }),
+    });
+    await this.#limited(1, options, () =>
+      connection.request({ kind: 'send', topic }, () => broker.pushReply(clientId, correlationId, reply), {
+        timeoutMs: options.timeoutMs ?? this.#sendTimeoutMs,
+        signal: options.signal,
+      }),
+    );
   }
 
   async sendOneWay(
@@ -161,12 +223,19 @@ export class MemoryProducer implements Producer {
       pause(this.#context.clock, timeoutMs, enough.signal),
     ]);
     enough.abort();
+    this.#endReplies();
   }
 
   /** The process died: nobody waits for anything any more. */
   die(): void {
     this.#state = 'closed';
     this.#transactions.unregister();
+    this.#endReplies();
+  }
+
+  #endReplies(): void {
+    this.#endOfReplies?.();
+    this.#replies.close(this.#closedError());
   }
 
   #check(message: Message): void {

@@ -18,6 +18,11 @@ export const Property = {
   TRANSACTION_ID: '__transactionId__',
   CHECK_TIMES: 'TRANSACTION_CHECK_TIMES',
   CHECK_IMMUNITY_SECONDS: 'CHECK_IMMUNITY_TIME_IN_SECONDS',
+  CORRELATION_ID: 'CORRELATION_ID',
+  REPLY_TO_CLIENT: 'REPLY_TO_CLIENT',
+  TTL: 'TTL',
+  CLUSTER: 'CLUSTER',
+  MESSAGE_TYPE: 'MSG_TYPE',
 } as const;
 
 export type Properties = Readonly<Record<string, string>>;

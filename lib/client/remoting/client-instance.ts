@@ -78,14 +78,20 @@ export class ClientInstance {
       clock,
       log,
       data: () => this.#heartbeatData(),
-      everywhere: () => [...this.#producers.values()].some((producer) => producer.transactional),
+      everywhere: () =>
+        [...this.#producers.values()].some(({ transactional, requesting }) => transactional || requesting),
       onReachability: () => {
         if (!this.#closed) this.#tracker.update();
       },
       onIdle: () => void this.#pingNameServer().catch(() => undefined),
     });
     this.#tracker = new ConnectionTracker(() => this.#heartbeats.reachability, log);
-    answerBrokerRequests(this.channels, { producers: this.#producers, consumers: this.#consumers, log });
+    answerBrokerRequests(this.channels, {
+      producers: this.#producers,
+      consumers: this.#consumers,
+      brokerNameOf: (address) => this.brokerNameOf(address),
+      log,
+    });
   }
 
   get state(): ConnectionState {

@@ -2,6 +2,7 @@ import type { ClientLog } from '../rocketmq-client.js';
 import type { ProducerMember } from './producer-member.js';
 import type { ConsumerMember, QueueOffset } from './consumer-member.js';
 import type { RemotingChannels } from './network/remoting-channels.js';
+import { decodeReply } from './protocol/decode-reply.js';
 import { decodeMessages } from './protocol/message-decoder.js';
 import { PropertyName } from './protocol/property-name.js';
 import type { RemotingCommand, RemotingResponse } from './protocol/remoting-command.js';
@@ -12,6 +13,7 @@ import { encodeQueueMap, parseQueueMap } from './protocol/queue-map.js';
 export interface ClientMembers {
   readonly producers: ReadonlyMap<string, ProducerMember>;
   readonly consumers: ReadonlyMap<string, ConsumerMember>;
+  readonly brokerNameOf: (address: string) => string | undefined;
   readonly log: ClientLog;
 }
 
@@ -22,6 +24,11 @@ export function answerBrokerRequests(channels: RemotingChannels, members: Client
   channels.onRequest(RequestCode.CHECK_TRANSACTION_STATE, (command, address) => {
     passOnCheck(members, command, address);
     return undefined;
+  });
+
+  channels.onRequest(RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT, (command, address) => {
+    passOnReply(members, command, address);
+    return { code: ResponseCode.SUCCESS };
   });
 
   channels.onRequest(RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, ({ fields }) => {
@@ -70,6 +77,22 @@ function passOnCheck({ producers, log }: ClientMembers, command: RemotingCommand
     return;
   }
   producer.onCheck({ command, stored, address });
+}
+
+/** Only its correlation id tells which producer asked. */
+function passOnReply(
+  { producers, brokerNameOf, log }: ClientMembers,
+  command: RemotingCommand,
+  address: string,
+): void {
+  try {
+    const reply = decodeReply(command, brokerNameOf(address) ?? '');
+    const correlationId = reply.properties[PropertyName.CORRELATION_ID] ?? '';
+    if ([...producers.values()].some((producer) => producer.onReply(correlationId, reply))) return;
+    log('debug', `A reply from ${address} came when nobody waited for it any more: ${correlationId}.`);
+  } catch (error) {
+    log('error', `A reply from ${address} cannot be read. Look at who sent it.`, error);
+  }
 }
 
 /** (Java: `ResetOffsetBody`.) */

@@ -1,3 +1,4 @@
+import type { ReceivedMessage } from '../../message/message.js';
 import type { RemotingCommand } from './protocol/remoting-command.js';
 import type { StoredMessage } from './protocol/stored-message.js';
 
@@ -14,6 +15,10 @@ export interface TransactionCheckRequest {
 export interface ProducerMember {
   /** Whether it answers checks: then every broker must know it, not only those of topics it has sent to. */
   readonly transactional: boolean;
+  /** Whether it waits for replies, which come from any broker. */
+  readonly requesting: boolean;
+  /** Whether this producer waited for the reply. Must not throw. */
+  onReply(correlationId: string, reply: ReceivedMessage): boolean;
   /** CHECK_TRANSACTION_STATE (39) for a half message of the group. Must not throw. */
   onCheck(request: TransactionCheckRequest): void;
 }

@@ -291,4 +291,45 @@ describe('interop with the Java client', () => {
     await peer.leave();
     await producer.close();
   });
+
+  it('answers a request of a Java producer', async () => {
+    const topic = await topicOf('java-asks');
+    const producer = client.createProducer({ group: uniqueName('p') });
+    await producer.start();
+    const consumer = client.createPushConsumer({
+      group: uniqueName('g'),
+      startFrom: 'first',
+      subscriptions: [{ topic }],
+      handler: async ([request]) => {
+        const body = Buffer.from(`node answers ${request!.body.toString()} ${'x'.repeat(10_000)}`);
+        await producer.reply(request!, { body, headers: { kind: 'answer' } });
+        return ACK;
+      },
+    });
+    await consumer.start();
+    const asking = startJava('request', nameServer(), topic, uniqueName('r'));
+    await asking.finished();
+    const [reply] = asking.received();
+    expect(reply).toMatchObject({ received: 'answer' });
+    const answer = Buffer.from(reply!['body']!, 'base64').toString();
+    expect(answer).toBe(`node answers java asks ${'x'.repeat(10_000)}`);
+    await consumer.close();
+    await producer.close();
+  });
+
+  it('is answered by a Java consumer', async () => {
+    const topic = await topicOf('node-asks');
+    const answering = startJava('reply', nameServer(), topic, uniqueName('g'));
+    await answering.started();
+    const producer = client.createProducer({ group: uniqueName('p') });
+    await producer.start();
+    const { reply } = await producer.request(
+      { topic, body: Buffer.from('node asks') },
+      { timeoutMs: 60_000 },
+    );
+    expect(reply.body.toString()).toBe('java answers node asks');
+    expect(reply.headers).toEqual({ kind: 'answer' });
+    await answering.leave();
+    await producer.close();
+  });
 });

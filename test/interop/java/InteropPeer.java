@@ -15,6 +15,7 @@ import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.client.producer.selector.SelectMessageQueueByHash;
+import org.apache.rocketmq.client.utils.MessageUtil;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -26,12 +27,16 @@ import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
  *
  * produce NAME_SERVER TOPIC RUN [5]     sends one message of every kind; kinds of 5.x brokers with "5"
  * consume NAME_SERVER TOPIC GROUP MODE  concurrent | orderly | broadcasting
+ * request NAME_SERVER TOPIC RUN         sends a request and prints its reply
+ * reply NAME_SERVER TOPIC GROUP         replies to every request
  */
 public final class InteropPeer {
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
             case "produce" -> produce(args[1], args[2], args[3], args.length > 4 && args[4].equals("5"));
             case "consume" -> consume(args[1], args[2], args[3], args[4]);
+            case "request" -> request(args[1], args[2], args[3]);
+            case "reply" -> reply(args[1], args[2], args[3]);
             default -> throw new IllegalArgumentException(args[0]);
         }
         System.exit(0);
@@ -126,6 +131,47 @@ public final class InteropPeer {
         InputStream in = System.in;
         while (in.read() >= 0) { }
         consumer.shutdown();
+        line(Map.of("stopped", group));
+    }
+
+    private static void request(String nameServer, String topic, String run) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("java-request-" + run);
+        producer.setNamesrvAddr(nameServer);
+        producer.start();
+        Message reply = producer.request(message(topic, "request", null, "java asks"), 60_000);
+        line(Map.of("received", String.valueOf(reply.getUserProperty("kind")),
+            "body", Base64.getEncoder().encodeToString(reply.getBody())));
+        producer.shutdown();
+    }
+
+    private static void reply(String nameServer, String topic, String group) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer(group + "-producer");
+        producer.setNamesrvAddr(nameServer);
+        producer.start();
+        DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
+        consumer.setNamesrvAddr(nameServer);
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
+        consumer.subscribe(topic, "*");
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            for (MessageExt request : messages) {
+                try {
+                    String body = "java answers " + new String(request.getBody(), StandardCharsets.UTF_8);
+                    Message reply = MessageUtil.createReplyMessage(request, body.getBytes(StandardCharsets.UTF_8));
+                    reply.putUserProperty("kind", "answer");
+                    producer.send(reply, 10_000);
+                } catch (Exception e) {
+                    e.printStackTrace();
+                    return ConsumeConcurrentlyStatus.RECONSUME_LATER;
+                }
+            }
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        line(Map.of("started", group));
+        InputStream in = System.in;
+        while (in.read() >= 0) { }
+        consumer.shutdown();
+        producer.shutdown();
         line(Map.of("stopped", group));
     }
 

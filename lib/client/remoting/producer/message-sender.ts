@@ -30,6 +30,8 @@ export interface Packet {
   readonly bornTimestamp: number;
   /** A body made by `encodeBatch`. */
   readonly batch?: boolean;
+  /** Goes on to the producer that asked. */
+  readonly reply?: boolean;
   /** The application's flag of a message that is passed on. */
   readonly flag?: number;
   readonly reconsumeTimes?: number;
@@ -191,7 +193,7 @@ export class MessageSender {
     queue: MessageQueue,
   ): Parameters<ClientInstance['channels']['invoke']>[1] {
     return {
-      code: packet.batch === true ? RequestCode.SEND_BATCH_MESSAGE : RequestCode.SEND_MESSAGE_V2,
+      code: requestCode(packet),
       // Java: SendMessageRequestHeaderV2.
       fields: {
         a: this.#group,
@@ -273,6 +275,11 @@ const MEANING: Readonly<Record<Exclude<SendStatus, 'SEND_OK'>, string>> = {
     'The slave did not confirm it in time (SYNC_MASTER): the loss of the master may lose it.',
   SLAVE_NOT_AVAILABLE: 'No slave was there to confirm it (SYNC_MASTER): the loss of the master may lose it.',
 };
+
+function requestCode({ batch, reply }: Packet): number {
+  if (reply === true) return RequestCode.SEND_REPLY_MESSAGE_V2;
+  return batch === true ? RequestCode.SEND_BATCH_MESSAGE : RequestCode.SEND_MESSAGE_V2;
+}
 
 function tooLate(topic: string): RocketMQError {
   return new RocketMQError(

@@ -1,10 +1,17 @@
 import { setMaxListeners } from 'node:events';
-import type { Message, MessageQueue } from '../../../message/message.js';
+import type { Message, MessageQueue, ReceivedMessage } from '../../../message/message.js';
 import { checkGroup, checkMessage, checkTopic } from '../../../message/message-limits.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { pause } from '../../clock.js';
 import { PartialBatchError } from '../../partial-batch-error.js';
-import type { HalfMessage, Producer, ProducerOptions, TransactionCheck } from '../../producer.js';
+import type {
+  HalfMessage,
+  Producer,
+  ProducerOptions,
+  Reply,
+  RequestResult,
+  TransactionCheck,
+} from '../../producer.js';
 import { selectQueueByHash } from '../../queue-selectors.js';
 import type { SendOptions, SendReceipt } from '../../send.js';
 import type { ClientInstance } from '../client-instance.js';
@@ -17,10 +24,17 @@ import { HalfMessages } from './half-messages.js';
 import { InFlightLimit } from './in-flight-limit.js';
 import { MessageSender, type Delivery, type Packet, type SendTarget } from './message-sender.js';
 import { MQFaultStrategy } from './mq-fault-strategy.js';
-import { checkMessageId, compressBody, encodeMessageProperties, isTimerMessage } from './outgoing-message.js';
+import {
+  checkMessageId,
+  checkPropertiesLength,
+  compressBody,
+  encodeMessageProperties,
+  isTimerMessage,
+} from './outgoing-message.js';
 import { withProducerDefaults } from './producer-defaults.js';
 import { PublishTopics } from './publish-topics.js';
 import { recallMessage } from './recall-message.js';
+import { replyPacket, Requests } from './requests.js';
 import { toBatchReceipts, toReceipt } from './send-receipt.js';
 import { checkTimerSupport } from './timer-support.js';
 import { TransactionChecks } from './transaction-checks.js';
@@ -40,6 +54,7 @@ export class RemotingProducer implements Producer {
   readonly #inFlight: InFlightLimit;
   readonly #halfMessages: HalfMessages;
   readonly #checks: TransactionChecks;
+  readonly #requests: Requests;
   readonly #onClosed: () => void;
   #state: 'created' | 'started' | 'closed' = 'created';
   #closing: Promise<void> | undefined;
@@ -71,6 +86,7 @@ export class RemotingProducer implements Producer {
     );
     this.#halfMessages = new HalfMessages(instance, this.#brokerGroup);
     this.#checks = new TransactionChecks(instance, this.#brokerGroup, this.#halfMessages);
+    this.#requests = new Requests(instance);
   }
 
   /** Messages on their way now. */
@@ -82,10 +98,15 @@ export class RemotingProducer implements Producer {
     if (this.#state === 'started') return;
     if (this.#state === 'closed') throw this.#notUsable();
     const checks = this.#checks;
+    const requests = this.#requests;
     this.#instance.registerProducer(this.#brokerGroup, {
       get transactional() {
         return checks.hasCheck;
       },
+      get requesting() {
+        return requests.used;
+      },
+      onReply: (correlationId, reply) => requests.take(correlationId, reply),
       onCheck: (request) => checks.onCheck(request),
     });
     this.#state = 'started';
@@ -95,7 +116,45 @@ export class RemotingProducer implements Producer {
   async send(message: Message, options: SendOptions = NO_OPTIONS): Promise<SendReceipt> {
     this.#check(message);
     const messageId = this.#messageId(message);
+    return this.#sendOne(message, messageId, this.#properties(message, messageId), options);
+  }
+
+  async request(message: Message, options: SendOptions = NO_OPTIONS): Promise<RequestResult> {
+    this.#check(message);
+    const messageId = this.#messageId(message);
     const properties = this.#properties(message, messageId);
+    return this.#requests.ask(message.topic, this.#target(options), (more) => {
+      checkPropertiesLength(properties + more, message.topic);
+      return this.#sendOne(message, messageId, properties + more, options);
+    });
+  }
+
+  async reply(
+    request: ReceivedMessage,
+    reply: Reply,
+    options: Pick<SendOptions, 'timeoutMs' | 'signal'> = NO_OPTIONS,
+  ): Promise<void> {
+    this.#check({ topic: request.topic, ...reply });
+    const target = this.#target(options);
+    const packet = await replyPacket(request, reply, {
+      messageId: this.#instance.uniqueKeys.next(),
+      bornTimestamp: this.#instance.clock.now(),
+      compressAboveBytes: this.#options.compressAboveBytes,
+    });
+    if (!this.#inFlight.tryEnter(1)) await this.#inFlight.enter(1, target.deadline, options.signal);
+    try {
+      await this.#sender.send(packet, target);
+    } finally {
+      this.#inFlight.leave(1);
+    }
+  }
+
+  async #sendOne(
+    message: Message,
+    messageId: string,
+    properties: string,
+    options: SendOptions,
+  ): Promise<SendReceipt> {
     const target = this.#target(options);
     if (!this.#inFlight.tryEnter(1)) await this.#inFlight.enter(1, target.deadline, options.signal);
     try {
@@ -211,6 +270,7 @@ export class RemotingProducer implements Producer {
     ]);
     settled.abort();
     this.#inFlight.close(this.#notUsable());
+    this.#requests.close(this.#notUsable());
     if (started) await this.#instance.unregisterProducer(this.#brokerGroup);
     this.#topics.close();
     this.#onClosed();

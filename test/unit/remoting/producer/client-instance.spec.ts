@@ -45,7 +45,12 @@ describe('ClientInstance', () => {
     await cluster.stop();
   });
 
-  const producer = (transactional = false): ProducerMember => ({ transactional, onCheck: () => undefined });
+  const producer = (transactional = false): ProducerMember => ({
+    transactional,
+    requesting: false,
+    onReply: () => false,
+    onCheck: () => undefined,
+  });
   const consumer = (groupName: string, more: Partial<ConsumerMember> = {}): ConsumerMember => ({
     consumerData: () => ({
       groupName,
