@@ -100,6 +100,7 @@ async function useOutbox(dataSource: DataSource): Promise<void> {
   );
   const keyed = rows.filter(({ orderingKey }) => orderingKey === 'k').map(({ id }) => id);
   const keyless = rows.filter(({ orderingKey }) => orderingKey === undefined);
+  await store.overtaken([{ lane: 1, after: 0, upto: 4 }], ['k'], keyed.slice(0, 1));
   await store.settle(keyless.slice(0, 2), false);
   await store.settle(keyless.slice(2), true);
   const [first = 0, ...later] = keyed;

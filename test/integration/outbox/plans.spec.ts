@@ -131,6 +131,14 @@ describe.each(databaseNames())('plans of the relay’s statements over 100,000 r
     expect(await store.fetch([{ lane: 3, after: 0 }], 100, 1)).toHaveLength(1);
   });
 
+  it('the question about slower transactions walks the index of its lanes, between two ids', async () => {
+    if (name === 'sqlite') return; // asks nobody: transactions come one after the other
+    const ranges = [3, 5].map((lane) => ({ lane, after: 50_000, upto: 60_000 }));
+    await expectNoScan(() => store.overtaken(ranges, ['k2', 'k4'], [50_001, 50_002]));
+    expect(await store.overtaken([{ lane: 2, after: 0, upto: ROWS }], ['k2'], [])).toEqual([2]);
+    expect(await store.overtaken([{ lane: 2, after: 0, upto: ROWS }], ['k3'], [])).toEqual([]);
+  });
+
   it('a settlement looks up what it removes', async () => {
     const rows = await store.fetch([{ lane: 3, after: 0 }], 40, 1_000_000);
     await expectNoScan(() => store.settle(rows.slice(0, 20), true));
