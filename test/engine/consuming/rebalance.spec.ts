@@ -116,6 +116,22 @@ describe('sharing the queues of a topic', () => {
     await waitFor(() => owned(member).length === 3);
   });
 
+  it('skips nothing of a topic that is created, and used, after the group began', async () => {
+    await scenario().createTopic(1);
+    const later = `${scenario().topic}-later`;
+    const { bodies, eventsOf } = await scenario().consume({
+      client: { routePollIntervalMs: 2_000 },
+      startFrom: 'last',
+      subscriptions: [{ topic: scenario().topic }, { topic: later }],
+      start: 'only',
+    });
+    const looked = `sharing out the queues of ${later}`;
+    await waitFor(() => eventsOf('error').some(({ context }) => context === looked));
+    await scenario().createTopic(1, later);
+    await scenario().send({ topic: later, body: Buffer.from('first') });
+    await waitFor(() => bodies().includes('first'));
+  });
+
   it('skips nothing of a queue that was used before the group knew of it', async () => {
     await scenario().createTopic(1);
     await scenario().send('before the group began');

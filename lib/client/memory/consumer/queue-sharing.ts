@@ -21,7 +21,7 @@ export interface QueueSharingOptions {
   readonly heartbeat: () => Promise<void>;
   /** Makes these the queues this member has of the topic. Resolves with whether it has them all. */
   readonly assign: (topic: string, queues: readonly MessageQueue[]) => Promise<boolean>;
-  /** This member has its whole share of the topic. */
+  /** This member has its whole share of the topic, or there is no such topic yet. */
   readonly onComplete: (topic: string) => void;
 }
 
@@ -122,6 +122,7 @@ export class QueueSharing {
       if (complete) this.#options.onComplete(topic);
       return complete;
     } catch (error) {
+      if (error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND') this.#options.onComplete(topic);
       if (!this.#stop.signal.aborted) this.#reports.failing(context, error);
       return false;
     }

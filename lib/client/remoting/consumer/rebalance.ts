@@ -25,7 +25,7 @@ export interface RebalanceOptions {
    * Never rejects.
    */
   readonly assign: (topic: string, queues: readonly MessageQueue[]) => Promise<boolean>;
-  /** This member has its whole share of the topic. */
+  /** This member has its whole share of the topic, or there is no such topic yet. */
   readonly onComplete: (topic: string) => void;
 }
 
@@ -128,7 +128,9 @@ export class Rebalance {
       return complete;
     } catch (error) {
       if (this.#stop.signal.aborted) return false;
-      if (isRetryTopic(topic) && error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND') {
+      const missing = error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND';
+      if (missing) this.#options.onComplete(topic);
+      if (missing && isRetryTopic(topic)) {
         this.#reports.debug('The retry topic does not exist yet.');
       } else {
         this.#reports.failing(context, error);
