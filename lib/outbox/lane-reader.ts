@@ -19,6 +19,8 @@ export interface LaneReaderEvents {
 
 /** A full sweep comes after this many others, or later when it is slow. */
 const SWEEPS_PER_FULL_SWEEP = 30;
+/** Between two rows of one key in one transaction there are at most so many ids, as far as a backlog is concerned. */
+const OWN_TRANSACTION_IDS = 1_000;
 /** Sweeps may take this share of the time. */
 const SWEEP_DUTY = 20;
 
@@ -29,8 +31,9 @@ const SWEEP_DUTY = 20;
  * A look goes upwards from the highest id seen. Rows whose transaction took longer than that of later ones appear
  * below it; sweeps find them, from a floor that follows behind, and now and then from the very beginning. So a
  * floor can cost time, never a row. Before rows of an ordering key are handed on that a look found, it is asked
- * whether such a slower one is in front of them: if so, they wait for a sweep. Rows older than the last sweep need not
- * be asked about: what was committed before they were written, that sweep saw.
+ * whether such a slower one is in front of them: if so, they wait for a sweep. For rows of a backlog that a sweep
+ * has begun on it is asked only about ids shortly before: what was committed before they were written, that sweep saw,
+ * and only their own transaction can have written something else.
  */
 export class LaneReader {
   private running: Promise<void> | undefined;
@@ -157,20 +160,23 @@ export class LaneReader {
    */
   private async inOrder(looks: readonly Look[], rows: readonly OutboxRow[]): Promise<readonly Look[]> {
     const now = this.clock.monotonic();
-    const covered = new Map(looks.map(({ lane }) => [lane.lane, lane.coveredAt]));
     const keys = new Map<number, Set<string>>();
+    const youngest = new Map<number, number>();
     for (const { lane, orderingKey, ageMs } of rows) {
-      if (orderingKey === undefined || now - ageMs < (covered.get(lane) ?? -Infinity)) continue;
+      if (orderingKey === undefined) continue;
       const ofLane = keys.get(lane);
       if (ofLane === undefined) keys.set(lane, new Set([orderingKey]));
       else ofLane.add(orderingKey);
+      youngest.set(lane, Math.max(youngest.get(lane) ?? -Infinity, now - ageMs));
     }
     const ranges: IdRange[] = [];
     const known: number[] = [];
     for (const { lane, kind } of looks) {
       const ofLane = keys.get(lane.lane);
       if (kind !== 'look' || ofLane === undefined || lane.cursor <= lane.floor) continue;
-      ranges.push({ lane: lane.lane, after: lane.floor, upto: lane.cursor });
+      const covered = (youngest.get(lane.lane) ?? Infinity) < lane.coveredAt;
+      const after = covered ? Math.max(lane.floor, lane.cursor - OWN_TRANSACTION_IDS) : lane.floor;
+      ranges.push({ lane: lane.lane, after, upto: lane.cursor });
       for (const [id, { row }] of lane.rows) {
         if (row.orderingKey !== undefined && ofLane.has(row.orderingKey)) known.push(id);
       }
@@ -216,7 +222,8 @@ export class LaneReader {
       const last = group[group.length - 1]?.id ?? 0;
       // A sweep that ended at its limit below the cursor says nothing about what is above.
       if (complete || last >= lane.cursor) {
-        if (kind !== 'look') lane.coveredAt = startedAt;
+        // What was there when a sweep had seen everything, and comes later, was hidden from it.
+        if (kind !== 'look') lane.coveredAt = complete ? -Infinity : startedAt;
         lane.cursor = Math.max(lane.cursor, last);
         lane.more = !complete;
       }

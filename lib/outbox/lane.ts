@@ -43,7 +43,10 @@ export class Lane implements LaneLease {
   nextFloor = 0;
   /** By the monotonic clock. */
   nextFloorAt = -Infinity;
-  /** Begin of the last query that saw all there was between floor and cursor, by the monotonic clock. */
+  /**
+   * Begin of the last sweep, if it saw everything up to its end and there was more behind: a backlog. By the monotonic
+   * clock.
+   */
   coveredAt = -Infinity;
   /** The last look ended at a limit: there are more rows behind the cursor. */
   more = false;

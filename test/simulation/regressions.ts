@@ -19,6 +19,20 @@ export const REGRESSIONS: Readonly<Record<string, Scenario>> = {
       ]),
     ]),
   },
+  /** A transaction writes to a key, waits for another one, and writes to the key again; meanwhile others are read. */
+  'own-transaction': {
+    ...QUIET,
+    name: 'own-transaction',
+    machines: 3,
+    lanes: 1,
+    listeners: [],
+    outbox: { ...QUIET.outbox, pollMaxMs: 60, sweepMs: 700 },
+    jobs: [0, 1, 2].flatMap((machine) => [
+      job(5_000 * machine + 1_000, (machine + 1) % 3, `w${machine}@l`, { workMs: 2_500 }),
+      job(5_000 * machine + 1_050, machine, `a${machine}@k b${machine}@l c${machine}@k`, { workMs: 1_400 }),
+      ...[0, 1, 2].map((other) => job(5_000 * machine + 1_300, other, `n${machine}${other}`)),
+    ]),
+  },
   /** Looks that are quicker than the answer to COMMIT. */
   'found-first': {
     ...QUIET,
