@@ -186,15 +186,19 @@ describe('the end of a transaction', () => {
   it('runs at most sixteen checks at the same time', async () => {
     let running = 0;
     let most = 0;
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
     answer = async () => {
       running++;
       most = Math.max(most, running);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await opened;
       running--;
       return 'rollback';
     };
     await Promise.all(Array.from({ length: 100 }, sendHalf));
     for (let index = 0; index < 100; index++) ask(index, 1_000 + index, index);
+    await waitFor(() => running === 16, { describe: 'sixteen checks' });
+    open();
     await waitFor(() => ends().length === 100, { describe: 'a hundred answers' });
     expect(most).toBe(16);
     expect(new Set(asked).size).toBe(100);
