@@ -203,12 +203,7 @@ export class LaneReader {
     bytes: number,
   ): PendingRow[] {
     const now = this.clock.monotonic();
-    const byLane = new Map<number, OutboxRow[]>();
-    for (const row of rows) {
-      const group = byLane.get(row.lane);
-      if (group === undefined) byLane.set(row.lane, [row]);
-      else group.push(row);
-    }
+    const byLane = groupByLane(rows);
     const found: PendingRow[] = [];
     for (const { lane, kind } of looks) {
       if (lane.state !== 'held') continue;
@@ -227,14 +222,17 @@ export class LaneReader {
         lane.cursor = Math.max(lane.cursor, last);
         lane.more = !complete;
       }
-      // The floor is what a full sweep saw that is long past: transactions had that long to end.
-      if (kind === 'full' && now - lane.nextFloorAt >= this.options.sweepMs * SWEEPS_PER_FULL_SWEEP) {
-        lane.floor = lane.nextFloor;
-        lane.nextFloor = Math.max(0, (group[0]?.id ?? lane.cursor + 1) - 1);
-        lane.nextFloorAt = now;
-      }
+      if (kind === 'full') this.raiseFloor(lane, group[0]?.id ?? lane.cursor + 1, now);
     }
     return found;
+  }
+
+  /** The floor is what a full sweep saw that is long past: transactions had that long to end. */
+  private raiseFloor(lane: Lane, lowest: number, now: number): void {
+    if (now - lane.nextFloorAt < this.options.sweepMs * SWEEPS_PER_FULL_SWEEP) return;
+    lane.floor = lane.nextFloor;
+    lane.nextFloor = Math.max(0, lowest - 1);
+    lane.nextFloorAt = now;
   }
 
   private schedule(looks: readonly Look[], startedAt: number, foundSome: boolean): void {
@@ -276,6 +274,16 @@ export class LaneReader {
 interface Look {
   readonly lane: Lane;
   readonly kind: 'look' | 'sweep' | 'full';
+}
+
+function groupByLane(rows: readonly OutboxRow[]): ReadonlyMap<number, readonly OutboxRow[]> {
+  const byLane = new Map<number, OutboxRow[]>();
+  for (const row of rows) {
+    const group = byLane.get(row.lane);
+    if (group === undefined) byLane.set(row.lane, [row]);
+    else group.push(row);
+  }
+  return byLane;
 }
 
 function toRequest({ lane, kind }: Look): FetchRequest {
