@@ -53,18 +53,25 @@ export class FlowControl {
 
   /** Something was finished or resumed. */
   roomMade(): void {
+    // Summed up once for all who wait: with many queues this is called for every message.
+    let bytes: number | undefined;
+    const heldBytes = (): number => (bytes ??= this.#heldBytes());
     for (const processQueue of this.#waiting.keys()) {
-      if (this.#hasRoom(processQueue)) this.release(processQueue);
+      if (this.#hasRoom(processQueue, heldBytes)) this.release(processQueue);
     }
   }
 
-  #hasRoom(processQueue: ProcessQueue): boolean {
+  #hasRoom(processQueue: ProcessQueue, heldBytes = () => this.#heldBytes()): boolean {
     const { maxMessages, maxBytes, maxSpan } = this.#limits;
     if (this.#paused(processQueue)) return false;
     if (processQueue.count === 0) return true;
     if (processQueue.count >= maxMessages || processQueue.span >= maxSpan) return false;
+    return heldBytes() < maxBytes;
+  }
+
+  #heldBytes(): number {
     let bytes = 0;
     for (const queue of this.#queues()) bytes += queue.bytes;
-    return bytes < maxBytes;
+    return bytes;
   }
 }

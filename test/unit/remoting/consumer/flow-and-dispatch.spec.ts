@@ -72,6 +72,29 @@ describe('flow control', () => {
     expect(await room(a)).toBe(true);
   });
 
+  it('sums up the bytes once when room was made, however many queues wait', () => {
+    const queues = Array.from({ length: 50 }, (_, queueId) => newQueue(queueId));
+    let sums = 0;
+    const flow = new FlowControl(
+      { maxMessages: Infinity, maxBytes: 100, maxSpan: Infinity },
+      () => {
+        sums++;
+        return queues;
+      },
+      () => false,
+    );
+    for (const queue of queues) fill(queue, 10);
+    for (const queue of queues) void flow.room(queue);
+    sums = 0;
+    flow.roomMade();
+    expect([sums, flow.holdsBack]).toEqual([1, true]);
+    for (const queue of queues) finish(queue, 9);
+    finish(queues[0]!, 1);
+    for (const queue of queues.slice(1, 42)) finish(queue, 1);
+    flow.roomMade();
+    expect([sums, flow.holdsBack]).toEqual([2, false]);
+  });
+
   it('holds paused topics back until they are resumed', async () => {
     const { a, flow, room, paused } = setUp({});
     paused.add(a);
