@@ -283,7 +283,10 @@ export class Application {
           await this.#outbox.send(tx, plan.producesTo, made);
         }
       }
-      if (fails) throw new Error('The handler failed');
+      if (!fails) return;
+      const swallows = tx !== undefined && plan.group === 'effects' && order.label.endsWith('1');
+      if (!swallows) throw new Error('The handler failed');
+      await tx.query('app.fail').catch(() => undefined);
     } finally {
       end();
     }
