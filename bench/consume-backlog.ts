@@ -7,7 +7,7 @@ export async function consume(
   broker: Broker,
   topic: string,
   messages: number,
-  options: Pick<PushConsumerOptions, 'group' | 'mode'>,
+  options: Pick<PushConsumerOptions, 'group' | 'mode' | 'maxCachedBytes'>,
 ): Promise<Round> {
   let started = 0;
   let seen = 0;

@@ -76,7 +76,14 @@ async function byQueues(context: BenchContext): Promise<Area> {
     const topic = await broker.topic(queues);
     const filled = await fillTopic(broker.address, topic, messages, queues);
     const group = `bench-queues-${process.pid}-${queues}`;
-    rows.push(row(`${queues} queues`, figure(OURS, [await consume(broker, topic, filled, { group })])));
+    const limited = { group: `${group}-limited`, maxCachedBytes: 2 * KIB * KIB };
+    rows.push({
+      what: `${queues} queues`,
+      figures: [
+        figure(OURS, [await consume(broker, topic, filled, { group })]),
+        figure('with at most 2 MiB in memory', [await consume(broker, topic, filled, limited)]),
+      ],
+    });
   }
   return {
     title: 'Growth with queues: a backlog of 1 KiB messages consumed, start included in the CPU',
