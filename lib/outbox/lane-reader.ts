@@ -117,7 +117,7 @@ export class LaneReader {
     const looks: Look[] = [];
     for (const lane of this.lanes.held()) {
       const kind = lane.canSend(now) ? this.kindOf(lane, { poll, sweep, full }) : undefined;
-      if (kind !== undefined) looks.push({ lane, kind });
+      if (kind !== undefined) looks.push({ lane, kind, after: startOf(lane, kind) });
     }
     if (looks.length === 0 && poll) this.pollAt = now + this.idleMs;
     if (looks.length === 0 && sweep) this.sweepAt = now + this.options.sweepMs;
@@ -171,12 +171,12 @@ export class LaneReader {
     }
     const ranges: IdRange[] = [];
     const known: number[] = [];
-    for (const { lane, kind } of looks) {
+    for (const { lane, kind, after } of looks) {
       const ofLane = keys.get(lane.lane);
-      if (kind !== 'look' || ofLane === undefined || lane.cursor <= lane.floor) continue;
+      if (kind !== 'look' || ofLane === undefined || after <= lane.floor) continue;
       const covered = (youngest.get(lane.lane) ?? Infinity) < lane.coveredAt;
-      const after = covered ? Math.max(lane.floor, lane.cursor - OWN_TRANSACTION_IDS) : lane.floor;
-      ranges.push({ lane: lane.lane, after, upto: lane.cursor });
+      const from = covered ? Math.max(lane.floor, after - OWN_TRANSACTION_IDS) : lane.floor;
+      ranges.push({ lane: lane.lane, after: from, upto: after });
       for (const [id, { row }] of lane.rows) {
         if (row.orderingKey !== undefined && ofLane.has(row.orderingKey)) known.push(id);
       }
@@ -274,6 +274,8 @@ export class LaneReader {
 interface Look {
   readonly lane: Lane;
   readonly kind: 'look' | 'sweep' | 'full';
+  /** Where it began; the lane may be rewound while it is under way. */
+  readonly after: number;
 }
 
 function groupByLane(rows: readonly OutboxRow[]): ReadonlyMap<number, readonly OutboxRow[]> {
@@ -286,8 +288,12 @@ function groupByLane(rows: readonly OutboxRow[]): ReadonlyMap<number, readonly O
   return byLane;
 }
 
-function toRequest({ lane, kind }: Look): FetchRequest {
-  return { lane: lane.lane, after: kind === 'look' ? lane.cursor : kind === 'sweep' ? lane.floor : 0 };
+function toRequest({ lane, after }: Look): FetchRequest {
+  return { lane: lane.lane, after };
+}
+
+function startOf(lane: Lane, kind: Look['kind']): number {
+  return kind === 'look' ? lane.cursor : kind === 'sweep' ? lane.floor : 0;
 }
 
 function clamp(value: number, low: number, high: number): number {
