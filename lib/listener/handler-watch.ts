@@ -1,4 +1,4 @@
-import type { Clock, ClockTimer } from '../client/clock.js';
+import { atMost, type Clock, type ClockTimer } from '../client/clock.js';
 
 /** Something that has its time. */
 export interface Watched {
@@ -15,6 +15,7 @@ export interface Watched {
 export class HandlerWatch {
   private readonly calls = new Set<Watched>();
   private timer: ClockTimer;
+  private onIdle: (() => void) | undefined;
   private readonly sweepMs: number;
 
   /** @param shortestTimeoutMs of the calls to come; decides how often to look */
@@ -36,6 +37,15 @@ export class HandlerWatch {
 
   remove(call: Watched): void {
     this.calls.delete(call);
+    if (this.calls.size === 0) this.onIdle?.();
+  }
+
+  /** Resolves when no call is under way, at the latest when the deadline on the monotonic clock has passed. */
+  async idle(deadline: number): Promise<void> {
+    const leftMs = deadline - this.clock.monotonic();
+    if (this.calls.size === 0 || leftMs <= 0) return;
+    await atMost(this.clock, leftMs, new Promise<void>((resolve) => (this.onIdle = resolve)));
+    this.onIdle = undefined;
   }
 
   close(): void {

@@ -67,6 +67,7 @@ export async function createListenerContainer(
     : dispatchSingly(await routesOf(plan, (to) => make(HandlerRunner, to)), onUnroutable);
   return new ListenerContainer(plan, {
     client,
+    clock,
     events,
     handler: isolated(root, dispatch),
     watch: shared.watch,

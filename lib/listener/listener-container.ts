@@ -1,3 +1,4 @@
+import type { Clock } from '../client/clock.js';
 import type { CachedMessages, PushConsumer, PushConsumerOptions } from '../client/push-consumer.js';
 import type { RocketMQClient } from '../client/rocketmq-client.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
@@ -12,6 +13,7 @@ const NOTHING: CachedMessages = { messages: 0, bytes: 0 };
 /** What a container needs beside its plan. */
 export interface ContainerServices {
   readonly client: RocketMQClient;
+  readonly clock: Clock;
   readonly events: RocketMQEvents;
   readonly handler: PushConsumerOptions['handler'];
   readonly watch: HandlerWatch;
@@ -88,12 +90,16 @@ export class ListenerContainer {
         return 0;
       }
       this.enter('stopping');
+      const { clock, watch } = this.services;
+      const deadline = clock.monotonic() + drainTimeoutMs;
       try {
         const { abandoned } = await consumer.close(drainTimeoutMs);
+        // The consumer has let go of handlers whose queue went to another member meanwhile; they still run.
+        await watch.idle(deadline);
         return abandoned;
       } finally {
         this.consumer = undefined;
-        this.services.watch.close();
+        watch.close();
         this.enter('stopped');
       }
     });

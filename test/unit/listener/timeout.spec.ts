@@ -101,6 +101,26 @@ describe('a handler that hangs', () => {
     await app.close();
   });
 
+  it('that its consumer has let go of, as when the queue moved on, is waited for when the application stops', async () => {
+    const { hang, release } = hanging();
+    @Injectable()
+    class Orders {
+      @RocketMQListener({ topic: 'orders', group: 'inventory', timeout: '30s' })
+      on(@Ctx() ctx: RocketMQContext): Promise<void> {
+        return hang(ctx);
+      }
+    }
+    const { app, consumer } = await scriptedApp({ providers: [Orders] });
+    const order: string[] = [];
+    const delivery = consumer('inventory').deliver(received({}));
+    const handled = delivery.then(() => order.push('handled'));
+    const closed = app.close().then(() => order.push('closed'));
+    await waitFor(() => consumer('inventory').closed);
+    release();
+    await Promise.all([handled, closed]);
+    expect(order).toEqual(['handled', 'closed']);
+  });
+
   it('gives up a whole batch', async () => {
     const { hang } = hanging();
     @Injectable()
