@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import type { ReceivedMessage } from '../message/message.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
@@ -77,8 +78,12 @@ export class PendingReplies {
     });
     const timer = this.#clock.setTimeout(() => fail(unanswered(topic)), deadline - this.#clock.monotonic());
     const onAbort = (): void => fail(givenUp(topic));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) onAbort();
+    if (signal !== undefined) {
+      // One signal may end any number of requests; Node warns of more than ten listeners.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+    }
     this.#waiting.set(correlationId, { take, fail });
     return {
       promise,

@@ -16,6 +16,8 @@ import { topicType } from './topic-type.js';
 
 /** How often to look whether the name server knows a new topic. */
 const ROUTE_LOOK_MS = 20;
+/** How long the report of a changed topic may take before the change is made once more. */
+const REPEAT_MS = 500;
 
 interface Master {
   readonly brokerName: string;
@@ -42,23 +44,27 @@ export class RemotingAdmin implements Admin {
     }
     const name = this.#instance.namespace.wrap(topic);
     const masters = await this.#masters();
-    await this.#onEach(masters, `Creating topic "${topic}"`, {
-      code: RequestCode.UPDATE_AND_CREATE_TOPIC,
-      fields: {
-        topic: name,
-        defaultTopic: AUTO_CREATE_TOPIC,
-        readQueueNums: queues,
-        writeQueueNums: queues,
-        perm: PermName.READ | PermName.WRITE,
-        topicFilterType: 'SINGLE_TAG',
-        topicSysFlag: 0,
-        order: false,
-        attributes: `+message.type=${type}`,
-      },
-    });
+    const update = (): Promise<unknown> =>
+      this.#onEach(masters, `Creating topic "${topic}"`, {
+        code: RequestCode.UPDATE_AND_CREATE_TOPIC,
+        fields: {
+          topic: name,
+          defaultTopic: AUTO_CREATE_TOPIC,
+          readQueueNums: queues,
+          writeQueueNums: queues,
+          perm: PermName.READ | PermName.WRITE,
+          topicFilterType: 'SINGLE_TAG',
+          topicSysFlag: 0,
+          order: false,
+          attributes: `+message.type=${type}`,
+        },
+      });
+    await update();
     await this.#untilRouted(
       name,
       masters.map(({ brokerName }) => brokerName),
+      queues,
+      update,
     );
   }
 
@@ -239,25 +245,45 @@ export class RemotingAdmin implements Admin {
     );
   }
 
-  /** Brokers report a new topic to the name server in their own time. */
-  async #untilRouted(topicName: string, brokerNames: readonly string[]): Promise<void> {
+  /**
+   * Brokers report a topic to the name server in their own time. Two topics that change at the same moment are
+   * reported with the same version, and the name server drops the second report unless the topic is new to it
+   * (Java: `RouteInfoManager.isTopicConfigChanged`): such a change is made once more.
+   */
+  async #untilRouted(
+    topicName: string,
+    brokerNames: readonly string[],
+    queues: number,
+    repeat: () => Promise<unknown>,
+  ): Promise<void> {
     const { clock, nameServer, requestTimeoutMs, routes } = this.#instance;
-    const deadline = clock.monotonic() + requestTimeoutMs;
+    const begun = clock.monotonic();
+    let repeatAt = begun + REPEAT_MS;
     for (;;) {
       const routed = await nameServer.topicRoute(topicName).then(
-        ({ queueDatas }) => new Set(queueDatas.map(({ brokerName }) => brokerName)),
+        ({ queueDatas }) =>
+          new Set(
+            queueDatas
+              .filter((data) => data.readQueueNums === queues && data.writeQueueNums === queues)
+              .map(({ brokerName }) => brokerName),
+          ),
         (error: unknown) => {
           if (error instanceof RocketMQError && error.code === 'TOPIC_NOT_FOUND') return new Set<string>();
           throw error;
         },
       );
       if (brokerNames.every((brokerName) => routed.has(brokerName))) break;
-      if (clock.monotonic() >= deadline) {
+      const now = clock.monotonic();
+      if (now >= begun + requestTimeoutMs) {
         throw new RocketMQError(
           'TIMEOUT',
-          `Topic "${topicName}" is created, but the name server does not list it for every broker yet. Wait a moment, then look with topicExists.`,
+          `Topic "${topicName}" is created, but the name server does not list it with ${queues} queues for every broker yet. Wait a moment, then look with describeTopic.`,
           { retryable: true },
         );
+      }
+      if (now >= repeatAt) {
+        await repeat();
+        repeatAt = clock.monotonic() + REPEAT_MS;
       }
       await pause(clock, ROUTE_LOOK_MS);
     }

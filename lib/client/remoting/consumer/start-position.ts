@@ -77,7 +77,8 @@ export class StartPosition {
     { since, settled }: { since: number; settled: boolean },
   ): Promise<number> {
     const known = this.#offsets.lastKnown(queue);
-    if (known !== undefined) {
+    // Beyond the end it is another queue than the one this member remembers: its broker began anew.
+    if (known !== undefined && known <= (await this.#requests.maxOffset(queue))) {
       this.#reports.info(
         `The broker lost the offset of ${queue.topic}@${queue.brokerName}:${queue.queueId}; this member remembers ${known}.`,
       );

@@ -123,9 +123,10 @@ export class RemotingProducer implements Producer {
     this.#check(message);
     const messageId = this.#messageId(message);
     const properties = this.#properties(message, messageId);
-    return this.#requests.ask(message.topic, this.#target(options), (more) => {
+    const target = this.#target(options);
+    return this.#requests.ask(message.topic, target, (more) => {
       checkPropertiesLength(properties + more, message.topic);
-      return this.#sendOne(message, messageId, properties + more, options);
+      return this.#sendOne(message, messageId, properties + more, options, target);
     });
   }
 
@@ -154,8 +155,8 @@ export class RemotingProducer implements Producer {
     messageId: string,
     properties: string,
     options: SendOptions,
+    target: SendTarget = this.#target(options),
   ): Promise<SendReceipt> {
-    const target = this.#target(options);
     if (!this.#inFlight.tryEnter(1)) await this.#inFlight.enter(1, target.deadline, options.signal);
     try {
       const delivery = await this.#deliver(message, properties, 0, target, options);

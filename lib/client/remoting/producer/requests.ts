@@ -1,5 +1,6 @@
 import type { ReceivedMessage } from '../../../message/message.js';
 import type { RocketMQError } from '../../../message/rocketmq-error.js';
+import { atMost } from '../../clock.js';
 import { PendingReplies, replyAddress } from '../../pending-replies.js';
 import type { Reply, RequestResult } from '../../producer.js';
 import type { SendReceipt } from '../../send.js';
@@ -8,10 +9,11 @@ import { encodeProperties } from '../protocol/message-properties.js';
 import { PropertyName } from '../protocol/property-name.js';
 import type { Packet, SendTarget } from './message-sender.js';
 import { checkPropertiesLength, compressBody } from './outgoing-message.js';
-import { withinDeadline } from './within-deadline.js';
 
 /** (Java: `MixAll.REPLY_TOPIC_POSTFIX`.) */
 const REPLY_TOPIC_SUFFIX = '_REPLY_TOPIC';
+/** How long the first request waits at most until every broker knows this client. */
+const KNOWN_MS = 1_000;
 /** (Java: `MixAll.REPLY_MESSAGE_FLAG`.) */
 const REPLY = 'reply';
 
@@ -44,7 +46,12 @@ export class Requests {
       this.#asked = true;
       this.#known = this.#instance.heartbeat();
     }
-    await withinDeadline(this.#known, target, clock, 'Making this client known to all brokers');
+    // A broker that is away hears of it later; requests to the others must not wait for it.
+    await atMost(
+      clock,
+      Math.max(0, Math.min(KNOWN_MS, (target.deadline - clock.monotonic()) / 2)),
+      this.#known,
+    );
     return this.#pending.ask(topic, target, (correlationId) =>
       send(
         encodeProperties({
