@@ -45,6 +45,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const all = [...context.messages];
     const batch = context.isBatch;
     const payloads: readonly unknown[] = batch ? [...(payload as unknown[])] : [payload];
+    let ran = false;
     const call: IdempotentCall = {
       connection: context.connection,
       listener: context.listener,
@@ -54,6 +55,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
       options,
       setTransaction: (manager) => context.setTransaction(manager),
       handle: async (positions) => {
+        ran = true;
         const invoke = (): Promise<unknown> => lastValueFrom(next.handle(), { defaultValue: undefined });
         if (!batch) return singleDecision(await invoke(), positions);
         if (positions.length === all.length) return batchDecision(await invoke(), positions, all.length);
@@ -62,9 +64,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
       },
     };
     try {
-      return options.mode === 'lease'
-        ? await this.leased(call, batch)
-        : await this.idempotency.runInTransaction(call);
+      const value =
+        options.mode === 'lease'
+          ? await this.leased(call, batch)
+          : await this.idempotency.runInTransaction(call);
+      context.duplicate = !ran;
+      return value;
     } catch (error) {
       if (error instanceof MessageBusyError) {
         throw new RetryLater(error.retryAfterMs, { reason: error.message, cause: error });

@@ -73,7 +73,9 @@ export class HandlerRunner implements CallOwner<ConsumeResult> {
     message: ReceivedMessage,
     value: unknown,
   ): Promise<void> {
-    if (!call.givenUp && !isConsumeResult(value)) await this.settings.reply?.(message, value);
+    // What the first delivery of a duplicate replied is not kept; whoever asked would take `null` for the answer.
+    if (call.givenUp || call.context.duplicate || isConsumeResult(value)) return;
+    await this.settings.reply?.(message, value);
   }
 
   /** Exception filters first; what they leave goes by the listener's policies. */

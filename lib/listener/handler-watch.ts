@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { atMost, type Clock, type ClockTimer } from '../client/clock.js';
 
 /** Something that has its time. */
@@ -54,10 +55,11 @@ export class HandlerWatch {
     this.calls.clear();
   }
 
-  private readonly sweep = (): void => {
+  /** In the context the watch was made in: the timer of many calls is not part of the message that set it. */
+  private readonly sweep = AsyncResource.bind((): void => {
     this.timer = undefined;
     const now = this.clock.monotonic();
     for (const call of this.calls) if (call.deadline <= now) call.expire();
     if (this.calls.size > 0) this.timer = this.clock.setTimeout(this.sweep, this.sweepMs);
-  };
+  });
 }

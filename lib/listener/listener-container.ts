@@ -1,6 +1,7 @@
 import type { Clock } from '../client/clock.js';
 import type { CachedMessages, PushConsumer, PushConsumerOptions } from '../client/push-consumer.js';
 import type { RocketMQClient } from '../client/rocketmq-client.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { ConsumerPlan } from './consumer-plan.js';
 import type { HandlerWatch } from './handler-watch.js';
@@ -24,6 +25,7 @@ export interface ContainerServices {
 export class ListenerContainer {
   private consumer: PushConsumer | undefined;
   private current: ListenerState = 'stopped';
+  private retired = false;
   private readonly pausedTopics = new Set<string>();
   /** Starting and stopping happen one after the other. */
   private queue: Promise<unknown> = Promise.resolve();
@@ -56,10 +58,14 @@ export class ListenerContainer {
     return this.current === 'running' && this.pausedTopics.has(topic) ? 'paused' : this.current;
   }
 
-  /** @throws RocketMQError what the engine said; the state is then `failed` and a later start may succeed */
+  /**
+   * @throws RocketMQError what the engine said; the state is then `failed` and a later start may succeed. `CLOSED` once
+   * it is retired
+   */
   start(): Promise<void> {
     return this.inTurn(async () => {
       if (this.current === 'running') return;
+      if (this.retired) throw this.tooLate();
       this.enter('starting');
       const consumer = this.services.client.createPushConsumer({
         ...this.plan.consumer,
@@ -81,6 +87,16 @@ export class ListenerContainer {
     });
   }
 
+  /** From now on nothing starts: whoever would stop it has been here. Before the last `stop`. */
+  retire(): void {
+    this.retired = true;
+  }
+
+  /** What must be there before it can start is not; a later start may succeed. */
+  fail(error: Error): void {
+    if (this.current === 'stopped' && !this.retired) this.enter('failed', error);
+  }
+
   /** Stops intake, waits for handlers, leaves the group. Idempotent. Resolves with the number given up. */
   stop(drainTimeoutMs: number): Promise<number> {
     return this.inTurn(async () => {
@@ -96,7 +112,7 @@ export class ListenerContainer {
         const { abandoned } = await consumer.close(drainTimeoutMs);
         // The consumer has let go of handlers whose queue went to another member meanwhile; they still run.
         await watch.idle(deadline);
-        return abandoned;
+        return Math.max(abandoned, watch.size);
       } finally {
         this.consumer = undefined;
         watch.close();
@@ -122,6 +138,13 @@ export class ListenerContainer {
     const next = this.queue.then(work, work);
     this.queue = next.catch(() => undefined);
     return next;
+  }
+
+  private tooLate(): RocketMQError {
+    return new RocketMQError(
+      'CLOSED',
+      `Group "${this.plan.group}" does not start: the application is stopping. Start listeners while it runs, or leave them to the next process.`,
+    );
   }
 
   private enter(state: ListenerState, error?: Error): void {

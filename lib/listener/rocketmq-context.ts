@@ -32,6 +32,8 @@ export class RocketMQContext {
   reachedParameters = false;
   /** What the exception filters are about to see. @internal */
   failure: unknown;
+  /** It was handled before, and the handler did not run again. @internal */
+  duplicate = false;
   /** Of the call this is the context of. @internal */
   observation: HandleObservation | undefined;
 

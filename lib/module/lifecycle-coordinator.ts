@@ -234,7 +234,11 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
             connection,
             own.map(({ plan }) => plan),
           );
-          if (problems.length > 0) throw configurationError(problems);
+          if (problems.length > 0) {
+            const error = configurationError(problems);
+            for (const container of own) container.fail(error);
+            throw error;
+          }
           await Promise.all(own.map((container) => container.start()));
         });
       }
@@ -302,6 +306,7 @@ export class LifecycleCoordinator implements OnApplicationBootstrap, OnModuleDes
     await Promise.all(
       own.map((container) =>
         this.quietly(`listeners of group "${container.plan.group}"`, async () => {
+          container.retire();
           abandoned += await container.stop(this.drainTimeoutMs);
         }),
       ),

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '../client/clock.js';
 import type { TransactionCheck, TransactionResolution } from '../client/producer.js';
 import type { ReceivedMessage } from '../message/message.js';
@@ -15,6 +16,8 @@ export const LOG_CHECKER = 'log';
  * group has them all, so that any instance can be asked.
  */
 export class TransactionCheckers {
+  /** Checks run in no request's context, whoever opened the connection they arrive on. */
+  private readonly scope = new AsyncResource('RocketMQTransactionCheckers');
   private readonly checkers = new Map<string, TransactionCheck>();
 
   constructor(
@@ -41,7 +44,9 @@ export class TransactionCheckers {
   }
 
   /** The one check of the producer. Never rejects: an error is told and counts as "unknown". */
-  readonly check: TransactionCheck = async (message) => {
+  readonly check: TransactionCheck = (message) => this.scope.runInAsyncScope(() => this.answer(message));
+
+  private async answer(message: ReceivedMessage): Promise<TransactionResolution> {
     const startedAt = this.clock.monotonic();
     let resolution: TransactionResolution = 'unknown';
     let failure: { readonly error: unknown } | undefined;
@@ -59,7 +64,7 @@ export class TransactionCheckers {
       ...failure,
     });
     return resolution;
-  };
+  }
 
   private checkerOf(message: ReceivedMessage): TransactionCheck {
     const name = message.headers[TRANSACTION_CHECKER_HEADER];

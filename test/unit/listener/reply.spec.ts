@@ -1,4 +1,4 @@
-import { Catch, type ExceptionFilter, Injectable, UseFilters } from '@nestjs/common';
+import { Catch, type ExceptionFilter, Injectable, UseFilters, UseInterceptors } from '@nestjs/common';
 import {
   ACK,
   Payload,
@@ -9,6 +9,9 @@ import {
   textSerializer,
 } from 'nestjs-rocketmq';
 import { describe, expect, it } from 'vitest';
+import { IdempotencyInterceptor } from '../../../lib/idempotency/idempotency.interceptor.js';
+import { IDEMPOTENCY } from '../../../lib/idempotency/idempotency.tokens.js';
+import type { Idempotency } from '../../../lib/idempotency/idempotency.js';
 import { scriptedApp } from '../../support/scripted-app.js';
 import { received, ScriptedClient } from '../../support/scripted-client.js';
 
@@ -65,6 +68,35 @@ describe('a listener that replies', () => {
     expect(await consumer('prices').deliver(request('error'))).toMatchObject([{ action: 'retry' }]);
     expect(await consumer('prices').deliver(request('retry'))).toMatchObject([{ action: 'retry' }]);
     expect(client.replies).toHaveLength(1);
+    await app.close();
+  });
+
+  it('sends nothing for a duplicate, also when the handler has nothing to say', async () => {
+    @Injectable()
+    class Once {
+      @UseInterceptors(IdempotencyInterceptor)
+      @RocketMQReplyListener({ topic: 'orders', group: 'once' })
+      on(@Payload() sku: string): unknown {
+        return sku === 'nothing' ? undefined : `${sku} costs 3`;
+      }
+    }
+    /** Remembers in memory; the real one has its tests with databases. */
+    const known = new Set<string>();
+    const inbox: Pick<Idempotency, 'runInTransaction'> = {
+      runInTransaction: async ({ messages: [message], handle }) => {
+        if (known.has(message!.messageId)) return undefined;
+        known.add(message!.messageId);
+        return (await handle([0])).value;
+      },
+    };
+    const { app, client, consumer } = await scriptedApp({
+      providers: [Once, { provide: IDEMPOTENCY, useValue: inbox }],
+    });
+    for (const each of [request('tea'), request('nothing')]) {
+      expect(await consumer('once').deliver(each)).toEqual([ACK]);
+      expect(await consumer('once').deliver(each)).toEqual([ACK]);
+    }
+    expect(client.replies.map(({ body }) => body)).toEqual(['"tea costs 3"', 'null']);
     await app.close();
   });
 

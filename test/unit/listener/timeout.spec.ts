@@ -121,6 +121,32 @@ describe('a handler that hangs', () => {
     expect(order).toEqual(['handled', 'closed']);
   });
 
+  it('that its consumer has let go of, and that outlives the drain, is told as given up', async () => {
+    const { hang, release } = hanging();
+    @Injectable()
+    class Orders {
+      @RocketMQListener({ topic: 'orders', group: 'inventory' })
+      on(@Ctx() ctx: RocketMQContext): Promise<void> {
+        return hang(ctx);
+      }
+    }
+    const clock = new FakeClock();
+    const { app, consumer, events } = await scriptedApp({
+      providers: [Orders],
+      clock,
+      options: { shutdown: { drainTimeout: '5s' } },
+    });
+    const delivery = consumer('inventory').deliver(received({}));
+    const closed = app.close();
+    await waitFor(() => consumer('inventory').closed);
+    await clock.advance(5_000);
+    await closed;
+    expect(events.find(({ name }) => name === 'drain.end')?.event).toMatchObject({ abandoned: 1 });
+    release();
+    await delivery;
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('gives up a whole batch', async () => {
     const { hang } = hanging();
     @Injectable()

@@ -169,6 +169,56 @@ describe('the application', () => {
   });
 });
 
+describe('an application that has drained', () => {
+  it('starts no listener any more: nobody would stop it', async () => {
+    const { app, client } = await scriptedApp({ providers: [Orders] });
+    await app.get(LifecycleCoordinator).onModuleDestroy();
+    await expect(app.get(RocketMQListenerRegistry).start('Orders.on')).rejects.toMatchObject({
+      code: 'CLOSED',
+      message: expect.stringMatching(
+        /^Group "inventory" does not start: the application is stopping\./,
+      ) as string,
+    });
+    expect(app.get(RocketMQListenerRegistry).list()).toMatchObject([{ state: 'stopped' }]);
+    await app.close();
+    expect(client.log).toEqual([
+      'client started',
+      'consumer inventory started',
+      'consumer inventory closed',
+      'client closed',
+    ]);
+  });
+
+  it('starts none with an attempt without a broker that was under way', async () => {
+    const client = new ScriptedClient('orders');
+    client.startError = connectionFailed();
+    const clock = new FakeClock();
+    const { app, events } = await scriptedApp({
+      providers: [Orders],
+      client,
+      clock,
+      options: { startWithoutBroker: true },
+    });
+    client.startError = undefined;
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    let asked = false;
+    const start = client.start.bind(client);
+    client.start = async () => {
+      asked = true;
+      await answered;
+      return start();
+    };
+    await clock.advanceUntil(() => asked);
+    const closed = app.close();
+    await waitFor(() => events.some(({ name }) => name === 'drain.end'));
+    answer();
+    await closed;
+    expect(client.log).toEqual(['client started', 'client closed']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
 describe('log lines', () => {
   it("go through Nest's Logger, unless logging is off", async () => {
     for (const logging of [true, false]) {
@@ -243,6 +293,41 @@ describe('startWithoutBroker', () => {
       mq: { status: 'up', connections: { default: 'up' }, listeners: { 'Orders.on': 'running' } },
     });
     await app.get(RocketMQTemplate).send('orders', 1);
+    await app.close();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is down while a listener cannot start though the broker is there, says so once, and starts it when it can', async () => {
+    const client = new ScriptedClient();
+    const clock = new FakeClock();
+    const { app, events } = await scriptedApp({
+      providers: [Orders],
+      client,
+      clock,
+      options: { startWithoutBroker: true },
+    });
+    const health = app.get(RocketMQHealthIndicator);
+    await clock.advance(5_000);
+    expect(await health.check()).toMatchObject({
+      rocketmq: { status: 'down', connections: { default: 'up' }, listeners: { 'Orders.on': 'failed' } },
+    });
+    const failures = events.filter(({ event }) => event.state === 'failed');
+    expect(failures).toMatchObject([
+      {
+        name: 'listener.state',
+        event: {
+          listener: 'Orders.on',
+          error: {
+            message: expect.stringMatching(/Topic "orders" of listener "Orders.on" does not exist/) as string,
+          },
+        },
+      },
+    ]);
+    client.topics.set('orders', undefined);
+    await clock.advance(30_000);
+    expect(await health.check()).toMatchObject({
+      rocketmq: { status: 'up', listeners: { 'Orders.on': 'running' } },
+    });
     await app.close();
     expect(clock.pendingTimers).toBe(0);
   });

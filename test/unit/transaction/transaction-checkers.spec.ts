@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RocketMQEvents, type RocketMQEventMap } from '../../../lib/observability/rocketmq-events.js';
 import { FakeClock } from '../../../lib/testing/fake-clock.js';
@@ -49,6 +50,19 @@ describe('transaction checkers', () => {
       ['unknown', true],
       ['unknown', true],
     ]);
+  });
+
+  it('run in no request, whoever opened the connection the question arrives on', async () => {
+    const request = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    checkers.register('curious', async () => {
+      seen.push(request.getStore());
+      await clock.settle();
+      seen.push(request.getStore());
+      return 'commit';
+    });
+    expect(await request.run('GET /orders', () => checkers.check(about('curious')))).toBe('commit');
+    expect(seen).toEqual([undefined, undefined]);
   });
 
   it('have names of their own', () => {
