@@ -10,6 +10,11 @@ export interface ListenerInfo {
   readonly connection: string;
   readonly group: string;
   readonly topic: string;
+  /**
+   * `clustering`: the members of the group share the messages, the broker keeps their offsets. `broadcasting`: every
+   * process gets all of them and keeps its offsets itself. Listeners of a group have the same.
+   */
+  readonly model: 'clustering' | 'broadcasting';
   /** `disabled` by option: it has no consumer. */
   readonly state: ListenerState | 'disabled';
   /** Message queues this process owns for its topic, as `topic@broker:queueId`. */
@@ -65,6 +70,7 @@ export class RocketMQListenerRegistry {
         connection: options.connection ?? 'default',
         group: options.group,
         topic: options.topic,
+        model: container?.plan.consumer.model ?? options.model ?? 'clustering',
         state: container?.stateOf(options.topic) ?? 'disabled',
         queues: (container?.assignment() ?? []).filter((queue) => queue.startsWith(`${options.topic}@`)),
         inFlight: container?.inFlight ?? 0,

@@ -12,7 +12,8 @@ interface Lag {
 
 /**
  * Messages at the brokers that a group has not acknowledged. Brokers are asked, so an answer is kept for a while.
- * The figure is the group's, not this process's: every instance reports the same.
+ * The figure is the group's, not this process's: every instance reports the same. Broadcasting listeners are left out:
+ * each process keeps its own offsets, and brokers know nothing of them.
  */
 export function measureLag(
   set: MetricSet,
@@ -54,8 +55,9 @@ async function readLags(
   onError: (error: unknown) => void,
 ): Promise<readonly Lag[]> {
   const wanted = new Map<string, Omit<Lag, 'messages'>>();
-  for (const { connection, group, topic, state } of registry.list()) {
-    if (state === 'disabled' || connections.states()[connection] !== 'up') continue;
+  for (const { connection, group, topic, state, model } of registry.list()) {
+    if (state === 'disabled' || model === 'broadcasting') continue;
+    if (connections.states()[connection] !== 'up') continue;
     wanted.set(`${connection}\n${group}\n${topic}`, { connection, group, topic });
   }
   const lags = await Promise.all(

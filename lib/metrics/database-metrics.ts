@@ -2,11 +2,13 @@ import type { Idempotency } from '../idempotency/idempotency.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { MetricSet } from './metric-set.js';
 import { SharedReading } from './shared-reading.js';
+import type { TopicLabels } from './topic-labels.js';
 
 /** Transactional messages: how they ended, and what the brokers asked. */
 export function countTransactions(
   set: MetricSet,
   events: RocketMQEvents,
+  topics: TopicLabels,
   buckets: readonly number[],
 ): (() => void)[] {
   const ended = set.counter(
@@ -27,12 +29,13 @@ export function countTransactions(
   );
   const errors = set.counter('transaction_errors_total', 'Failed commits, rollbacks and sweeps.', ['phase']);
   return [
-    events.on('transaction.ended', ({ group, topic, outcome, via, durationMs }) => {
+    events.on('transaction.ended', ({ group, topic: sentTo, outcome, via, durationMs }) => {
+      const topic = topics.of(sentTo);
       ended.inc({ group, topic, outcome, via });
       duration.observe({ group, topic, outcome }, durationMs / 1_000);
     }),
     events.on('transaction.checked', ({ group, topic, resolution, error }) =>
-      checks.inc({ group, topic, answer: error === undefined ? resolution : 'error' }),
+      checks.inc({ group, topic: topics.of(topic), answer: error === undefined ? resolution : 'error' }),
     ),
     events.on('transaction.error', ({ phase }) => errors.inc({ phase })),
   ];

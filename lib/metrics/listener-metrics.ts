@@ -76,7 +76,9 @@ export function countHandling(
 }
 
 /** What listeners are doing now; read from the registry with every scrape, nothing is asked over the network. */
-export function measureListeners(set: MetricSet, registry: RocketMQListenerRegistry): void {
+export function measureListeners(set: MetricSet, registry: Pick<RocketMQListenerRegistry, 'list'>): void {
+  // A disabled listener has no consumer, so it says nothing about the one its group may have.
+  const consuming = () => registry.list().filter(({ state }) => state !== 'disabled');
   set.gauge(
     'listener_state',
     '1 for the state a listener is in, 0 for the others.',
@@ -94,26 +96,25 @@ export function measureListeners(set: MetricSet, registry: RocketMQListenerRegis
     'Message queues of a topic that this process reads.',
     ['connection', 'group', 'topic'],
     (gauge) => {
-      for (const { connection, group, topic, queues } of registry.list()) {
+      for (const { connection, group, topic, queues } of consuming()) {
         gauge.set({ connection, group, topic }, queues.length);
       }
     },
   );
   set.gauge('consumer_in_flight', 'Handler calls under way.', ['connection', 'group'], (gauge) => {
-    for (const { connection, group, inFlight } of registry.list()) gauge.set({ connection, group }, inFlight);
+    for (const { connection, group, inFlight } of consuming()) gauge.set({ connection, group }, inFlight);
   });
   set.gauge(
     'consumer_cached_messages',
     'Messages in memory that are not acknowledged: waiting for a handler, or with one.',
     ['connection', 'group'],
     (gauge) => {
-      for (const { connection, group, cached } of registry.list()) {
+      for (const { connection, group, cached } of consuming()) {
         gauge.set({ connection, group }, cached.messages);
       }
     },
   );
   set.gauge('consumer_cached_bytes', 'Bytes of their bodies.', ['connection', 'group'], (gauge) => {
-    for (const { connection, group, cached } of registry.list())
-      gauge.set({ connection, group }, cached.bytes);
+    for (const { connection, group, cached } of consuming()) gauge.set({ connection, group }, cached.bytes);
   });
 }

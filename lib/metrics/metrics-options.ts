@@ -18,6 +18,9 @@ export interface RocketMQMetricsOptions {
   readonly lagEveryMs?: number | false;
   /** How long a scrape waits for database and brokers before it leaves their figures out, milliseconds. @default 2000 */
   readonly collectTimeoutMs?: number;
-  /** Values of the label `topic` of sent messages; what exceeds them is counted under `other`. @default 500 */
+  /**
+   * Values of the label `topic` of sent messages, whether by template, outbox or transaction; what exceeds them is
+   * counted under `other`. @default 500
+   */
   readonly maxTopics?: number;
 }

@@ -2,6 +2,7 @@ import type { OutboxMetrics, OutboxSnapshot } from '../outbox/outbox-metrics.js'
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import { DELAY_BUCKETS, type MetricSet } from './metric-set.js';
 import { SharedReading } from './shared-reading.js';
+import type { TopicLabels } from './topic-labels.js';
 
 const DESTINATION = ['connection', 'topic'] as const;
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
@@ -10,6 +11,7 @@ const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
 export function countOutbox(
   set: MetricSet,
   events: RocketMQEvents,
+  topics: TopicLabels,
   buckets: readonly number[],
 ): (() => void)[] {
   const sent = set.counter(
@@ -57,8 +59,9 @@ export function countOutbox(
   const errors = set.counter('outbox_errors_total', 'Failed statements of the relay.', ['phase']);
   return [
     events.on('outbox.dispatched', ({ connection = 'default', topic, count, sendMs, agesMs }) => {
-      sent.inc({ connection, topic }, count);
-      request.observe({ connection, topic }, sendMs / 1_000);
+      const labels = { connection, topic: topics.of(topic) };
+      sent.inc(labels, count);
+      request.observe(labels, sendMs / 1_000);
       batch.observe(count);
       for (const ageMs of agesMs) delay.observe(ageMs / 1_000);
     }),
@@ -67,9 +70,11 @@ export function countOutbox(
       settled.inc(count);
       resent.inc(stale);
     }),
-    events.on('outbox.backoff', ({ connection = 'default', topic }) => backoffs.inc({ connection, topic })),
+    events.on('outbox.backoff', ({ connection = 'default', topic }) =>
+      backoffs.inc({ connection, topic: topics.of(topic) }),
+    ),
     events.on('outbox.parked', ({ topic, dueAt }) =>
-      parked.inc({ topic, state: dueAt === undefined ? 'dead' : 'retrying' }),
+      parked.inc({ topic: topics.of(topic), state: dueAt === undefined ? 'dead' : 'retrying' }),
     ),
     events.on('outbox.replayed', ({ count }) => replayed.inc(count)),
     events.on('outbox.discarded', ({ count }) => discarded.inc(count)),

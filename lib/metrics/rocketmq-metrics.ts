@@ -50,8 +50,26 @@ export class RocketMQMetrics implements OnModuleInit, OnApplicationShutdown {
     return this.registry.metrics();
   }
 
-  /** For Nest: puts the metrics in place. */
+  /**
+   * For Nest: puts the metrics in place, all or none of them.
+   * @throws RocketMQError `INVALID_CONFIGURATION` when a name is taken in the registry
+   */
   onModuleInit(): void {
+    try {
+      this.begin();
+    } catch (error) {
+      // Nest closes no module that failed to start.
+      this.end();
+      throw error;
+    }
+  }
+
+  /** For Nest: takes them out again, after everything else, so that the last shutdown is counted too. */
+  onApplicationShutdown(): void {
+    this.end();
+  }
+
+  private begin(): void {
     const { set, modules } = this;
     const {
       durationBuckets: buckets = DURATION_BUCKETS,
@@ -71,9 +89,10 @@ export class RocketMQMetrics implements OnModuleInit, OnApplicationShutdown {
     );
     const collecting = (source: string) => ({ timeoutMs, onError: () => failures.inc({ source }) });
 
+    const topics = new TopicLabels(maxTopics);
     this.ends.push(
       ...measureConnections(set, events, connections),
-      ...countSends(set, events, new TopicLabels(maxTopics), buckets),
+      ...countSends(set, events, topics, buckets),
       ...countHandling(set, events, buckets),
     );
     measureListeners(set, listeners);
@@ -81,17 +100,16 @@ export class RocketMQMetrics implements OnModuleInit, OnApplicationShutdown {
       measureLag(set, listeners, connections, { everyMs: lagEveryMs, ...collecting('lag') });
     }
     if (outbox !== undefined) {
-      this.ends.push(...countOutbox(set, events, buckets));
+      this.ends.push(...countOutbox(set, events, topics, buckets));
       measureOutbox(set, outbox.metrics, collecting('outbox'));
     }
     if (idempotency !== undefined) {
       this.ends.push(...measureInbox(set, events, idempotency, collecting('inbox')));
     }
-    this.ends.push(...countTransactions(set, events, buckets));
+    this.ends.push(...countTransactions(set, events, topics, buckets));
   }
 
-  /** For Nest: takes them out again, after everything else, so that the last shutdown is counted too. */
-  onApplicationShutdown(): void {
+  private end(): void {
     for (const end of this.ends.splice(0)) end();
     this.set.remove();
   }

@@ -1,9 +1,11 @@
 /**
  * One reading for all gauges of a scrape: they ask at the same time and share the answer. An answer that does not
- * come in time, or is an error, is told and counts as none.
+ * come in time, or is an error, is told and counts as none. A reading that is late goes on, and the next scrape waits
+ * for it again instead of starting another: a database that hangs costs one connection, not one per scrape.
  */
 export class SharedReading<T> {
   private current: Promise<T | undefined> | undefined;
+  private running: Promise<T> | undefined;
 
   constructor(
     private readonly read: () => Promise<T>,
@@ -25,7 +27,10 @@ export class SharedReading<T> {
       timer = setTimeout(() => reject(error), this.timeoutMs);
     });
     try {
-      return await Promise.race([this.read(), late]);
+      this.running ??= this.read().finally(() => {
+        this.running = undefined;
+      });
+      return await Promise.race([this.running, late]);
     } catch (error) {
       this.onError(error);
       return undefined;

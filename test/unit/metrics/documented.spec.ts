@@ -21,14 +21,15 @@ async function everyMetric(): Promise<Map<string, readonly string[]>> {
   const events = new RocketMQEvents();
   const options = { everyMs: 1, timeoutMs: 1, onError: () => undefined };
   const nothing = {} as never;
-  countSends(set, events, new TopicLabels(1), [1]);
+  const topics = new TopicLabels(1);
+  countSends(set, events, topics, [1]);
   countHandling(set, events, [1]);
   measureListeners(set, nothing);
   measureLag(set, nothing, nothing, options);
   measureConnections(set, events, nothing);
-  countOutbox(set, events, [1]);
+  countOutbox(set, events, topics, [1]);
   measureOutbox(set, nothing, options);
-  countTransactions(set, events, [1]);
+  countTransactions(set, events, topics, [1]);
   measureInbox(set, events, nothing, options);
   return new Map(
     registry

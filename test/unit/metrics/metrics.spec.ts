@@ -13,8 +13,13 @@ import {
   RocketMQTemplate,
 } from 'nestjs-rocketmq';
 import { RocketMQMetrics, RocketMQMetricsModule, type RocketMQMetricsOptions } from 'nestjs-rocketmq/metrics';
-import { register, Registry } from 'prom-client';
+import { Counter, register, Registry } from 'prom-client';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { countTransactions } from '../../../lib/metrics/database-metrics.js';
+import { MetricSet } from '../../../lib/metrics/metric-set.js';
+import { countOutbox } from '../../../lib/metrics/outbox-figures.js';
+import { countSends } from '../../../lib/metrics/producer-metrics.js';
+import { TopicLabels } from '../../../lib/metrics/topic-labels.js';
 import { Scrape } from '../../support/scrape.js';
 import { waitFor } from '../../support/wait-for.js';
 
@@ -44,6 +49,25 @@ class Shop {
   onClicks(@Payload() clicks: readonly Order[]): void {
     this.seen.push(...clicks.map(({ id }) => id));
   }
+}
+
+/** Two versions of a handler in one group, of which an option chooses one. */
+@Injectable()
+class Versions {
+  @RocketMQListener({ topic: 'orders', group: 'shop', startFrom: 'first', id: 'current' })
+  onOrder(): void {}
+
+  @RocketMQListener({ topic: 'orders', group: 'shop', startFrom: 'first', id: 'former', enabled: false })
+  onOrderFormerly(): void {}
+}
+
+@Injectable()
+class Caches {
+  @RocketMQListener({ topic: 'orders', group: 'shop', startFrom: 'first', id: 'shop' })
+  onOrder(): void {}
+
+  @RocketMQListener({ topic: 'orders', group: 'cache', model: 'broadcasting', id: 'cache' })
+  onEveryInstance(): void {}
 }
 
 const apps: TestingModule[] = [];
@@ -156,6 +180,74 @@ describe('metrics', () => {
     expect(found.value('rocketmq_producer_messages_total', { topic: 'a' })).toBe(2);
     expect(found.value('rocketmq_producer_messages_total', { topic: 'other' })).toBe(2);
     expect(found.value('rocketmq_producer_messages_total', { topic: 'c' })).toBeUndefined();
+  });
+
+  it('count the same topics, whether template, outbox or transactions send to them', async () => {
+    const registry = new Registry();
+    const set = new MetricSet(registry, '');
+    const events = new RocketMQEvents();
+    const topics = new TopicLabels(2);
+    countSends(set, events, topics, [1]);
+    countOutbox(set, events, topics, [1]);
+    countTransactions(set, events, topics, [1]);
+    const connection = 'default';
+    const error = new Error('refused');
+    events.emit('message.sent', { connection, topic: 'sent', messageId: 'A', durationMs: 1 });
+    for (const topic of ['written', 'a', 'b']) {
+      events.emit('outbox.dispatched', { connection, topic, count: 1, sendMs: 1, agesMs: [1] });
+      events.emit('outbox.backoff', { connection, topic, rows: 1, delayMs: 1, error });
+      events.emit('outbox.parked', { lane: 0, topic, messageId: 'A', attempts: 1, dueAt: undefined, error });
+      events.emit('transaction.ended', {
+        group: 'shop',
+        topic,
+        messageId: 'A',
+        outcome: 'committed',
+        via: 'half-message',
+        durationMs: 1,
+      });
+      events.emit('transaction.checked', {
+        group: 'shop',
+        topic,
+        messageId: 'A',
+        resolution: 'commit',
+        durationMs: 1,
+      });
+    }
+    const { samples } = new Scrape(await registry.metrics());
+    const labels = new Set(samples.flatMap(({ labels: { topic } }) => topic ?? []));
+    expect(labels).toEqual(new Set(['sent', 'written', 'other']));
+  });
+
+  it('of a group are those of the consumer it has, whatever listeners are disabled in it', async () => {
+    const app = await application({ registry: new Registry() }, [Versions]);
+    const consumer = { connection: 'default', group: 'shop' };
+    const found = await waitFor(async () => {
+      const now = await scrape(app);
+      return now.value('rocketmq_consumer_queues', consumer)! > 0 && now;
+    });
+    expect(found.value('rocketmq_listener_state', { listener: 'former', state: 'disabled' })).toBe(1);
+    expect(found.value('rocketmq_listener_state', { listener: 'current', state: 'running' })).toBe(1);
+  });
+
+  it('leave out the lag of broadcasting listeners, whose offsets no broker knows', async () => {
+    const app = await application({ registry: new Registry() }, [Caches]);
+    const { admin } = app.get(RocketMQConnections).get().client;
+    const asked = vi.spyOn(admin, 'lag');
+    await scrape(app);
+    expect(asked.mock.calls).toEqual([['shop', 'orders']]);
+    const models = app.get(RocketMQListenerRegistry).list();
+    expect(models.map(({ id, model }) => [id, model])).toEqual([
+      ['shop', 'clustering'],
+      ['cache', 'broadcasting'],
+    ]);
+  });
+
+  it('are all in the registry or none: a name that is taken leaves nothing behind', async () => {
+    const registry = new Registry();
+    const name = 'rocketmq_listener_state';
+    registry.registerMetric(new Counter({ name, help: 'of somebody else', registers: [] }));
+    await expect(application({ registry })).rejects.toThrow(`a metric "${name}" already`);
+    expect(registry.getMetricsAsArray().map((metric) => metric.name)).toEqual([name]);
   });
 
   it('answer a scrape although the brokers do not, and say so', async () => {
