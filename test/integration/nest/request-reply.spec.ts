@@ -1,5 +1,11 @@
 import { type INestApplication, Injectable } from '@nestjs/common';
-import { createRocketMQClient, Payload, RocketMQReplyListener, RocketMQTemplate } from 'nestjs-rocketmq';
+import {
+  createRocketMQClient,
+  Payload,
+  RocketMQConnections,
+  RocketMQReplyListener,
+  RocketMQTemplate,
+} from 'nestjs-rocketmq';
 import { afterEach, describe, expect, it } from 'vitest';
 import { nameServer } from '../../support/broker.js';
 import { nestApp } from '../../support/nest-app.js';
@@ -42,7 +48,8 @@ describe('a request over a topic', () => {
     await client.admin.createTopic(topic, { queues: 1 });
     const asking = await nestApp({});
     apps.push(asking);
-    await expect(asking.get(RocketMQTemplate).request(topic, 1, { timeout: '1s' })).rejects.toMatchObject({
+    await asking.get(RocketMQConnections).get().producer.start();
+    await expect(asking.get(RocketMQTemplate).request(topic, 1, { timeout: '5s' })).rejects.toMatchObject({
       code: 'TIMEOUT',
       retryable: true,
     });

@@ -163,11 +163,7 @@ describe('on a real broker and database', () => {
     const traceId = 'a'.repeat(32);
     const caller = `00-${traceId}-${'b'.repeat(16)}-01`;
     await post('/orders', { ids: [1] }, { traceparent: caller });
-    await waitFor(
-      () =>
-        find(`process ${answers}`, 'payment').length === 1 &&
-        find(`process ${answers}`, 'cache').length === 1,
-    );
+    await complete(1);
     const request = spans.only('POST /orders');
     const created = spans.only(`create ${orders}`);
     const handled = spans.only(`process ${orders}`);
