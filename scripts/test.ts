@@ -24,7 +24,7 @@ const HELP = `Runs the tests with whatever they need started for them.
   npm test -- --filter outbox             specs with this in their path; may be repeated
   npm test -- --release 4.9.7             the engine on this release only
 
-ROCKETMQ_NAME_SERVER, DATABASE_URL (PostgreSQL) and MARIADB_URL (MariaDB or MySQL) name servers that are already
+ROCKETMQ_NAME_SERVER, DATABASE_URL (PostgreSQL) and MARIADB_URL (MariaDB) name servers that are already
 running; those are used then, and the engine is tested on that RocketMQ alone (ROCKETMQ_VERSION says which it is).
 A machine without MariaDB leaves its tests out; with CI=true that is a failure. Ctrl-C stops everything.`;
 

@@ -51,13 +51,16 @@ const SETTINGS: readonly string[] = [
   '--innodb-log-file-size=64M',
 ];
 
-/** The system's MariaDB; undefined when it is not installed. */
+/** The system's MariaDB; undefined when it, or a part of it that comes in another package, is not installed. */
 export function findMariadb(environment: NodeJS.ProcessEnv = process.env): MariadbBinaries | undefined {
   const server =
     findOnPath('mariadbd', environment) ??
     SERVER_FOLDERS.map((folder) => join(folder, 'mariadbd')).find((path) => existsSync(path));
   const install = findOnPath('mariadb-install-db', environment);
-  return server === undefined || install === undefined ? undefined : { server, install };
+  // mariadb-install-db calls it.
+  const defaults = findOnPath('my_print_defaults', environment);
+  if (server === undefined || install === undefined || defaults === undefined) return undefined;
+  return { server, install };
 }
 
 class LocalMariadb implements Mariadb {
@@ -172,7 +175,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   const binaries = options.binaries ?? findMariadb();
   if (binaries === undefined) {
     throw new StackError(
-      'There is no MariaDB on this machine (mariadbd, mariadb-install-db). Install it (Debian and Ubuntu: ' +
+      'There is no MariaDB on this machine (mariadbd, mariadb-install-db, my_print_defaults). Install it (Debian and Ubuntu: ' +
         'apt-get install mariadb-server), or set MARIADB_URL to use a server that is already running.',
     );
   }

@@ -22,9 +22,23 @@ export async function sweepAbandoned(parent: string, prefix = ''): Promise<void>
   for (const name of await readdir(parent)) {
     if (!name.startsWith(prefix)) continue;
     const folder = join(parent, name);
-    const content = await readFile(join(folder, OWNER_FILE), 'utf8').catch(() => undefined);
-    if (content === undefined || isAlive(JSON.parse(content) as ProcessIdentity)) continue;
+    const owner = await ownerOf(folder);
+    if (owner === undefined || isAlive(owner)) continue;
     // What belongs to another user of the machine is swept by that user.
     await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
+}
+
+/** Undefined: not the folder of a throw-away server, or its owner is just being written down. */
+async function ownerOf(folder: string): Promise<ProcessIdentity | undefined> {
+  try {
+    const owner: unknown = JSON.parse(await readFile(join(folder, OWNER_FILE), 'utf8'));
+    return isIdentity(owner) ? owner : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isIdentity(value: unknown): value is ProcessIdentity {
+  return typeof value === 'object' && value !== null && 'pid' in value && typeof value.pid === 'number';
 }

@@ -24,7 +24,7 @@ export function postgresUrl(): string {
   return value;
 }
 
-/** MariaDB or MySQL of the test run, `mariadb://user:password@host:port/`, where there is one. */
+/** MariaDB of the test run, `mariadb://user:password@host:port/`, where there is one. */
 export function mariadbUrl(): string | undefined {
   return process.env['MARIADB_URL'] || undefined;
 }

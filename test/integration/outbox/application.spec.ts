@@ -78,8 +78,9 @@ describe('outbox and inbox in an application, with the real broker', () => {
           { destination: topic, payload: 'd', options: { orderingKey: 'k', connection: 'audit' } },
         ]);
       });
-      await waitFor(() => received.length >= 4);
-      expect(received.toSorted()).toEqual(['audit: b', 'audit: d', 'main: a', 'main: c']);
+      const all = new Set(['audit: b', 'audit: d', 'main: a', 'main: c']);
+      await waitFor(() => new Set(received).size >= all.size);
+      expect(new Set(received)).toEqual(all);
     });
 
     it('are known by name: another one is refused at the call, where this application is to send', async () => {
@@ -122,8 +123,9 @@ describe('outbox and inbox in an application, with the real broker', () => {
     const { messageId } = await template.send(topic, { id: 'o-1' });
     await template.send(topic, { id: 'o-1' }, { messageId });
     await template.send(topic, { id: 'o-1' }, { messageId });
-    await waitFor(() => duplicates.length === 2 && handled.length === 3);
-    expect(duplicates.map(({ event }) => event['messageId'])).toEqual([messageId, messageId]);
+    // Each of them is delivered at least once.
+    await waitFor(() => duplicates.length >= 2 && handled.length >= 3);
+    expect(new Set(duplicates.map(({ event }) => event['messageId']))).toEqual(new Set([messageId]));
     expect(app?.get(Orders).calls).toBe(1);
     expect(await effects()).toEqual(['o-1']);
   });
@@ -150,7 +152,7 @@ describe('outbox and inbox in an application, with the real broker', () => {
       await template.send(topic, orders[n], { messageId });
       await template.send(topic, orders[n], { messageId });
     }
-    await waitFor(() => duplicates.length === 6);
+    await waitFor(() => duplicates.length >= 6);
     expect(app?.get(Orders).seen.toSorted()).toEqual(orders);
     expect(await effects()).toEqual(orders);
   });
