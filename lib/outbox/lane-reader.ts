@@ -31,7 +31,7 @@ const SWEEP_DUTY = 20;
  * A look goes upwards from the highest id seen. Rows whose transaction took longer than that of later ones appear
  * below it; sweeps find them, from a floor that follows behind, and now and then from the very beginning. So a
  * floor can cost time, never a row. Before rows of an ordering key are handed on that a look found, it is asked
- * whether such a slower one is in front of them: if so, they wait for a sweep. For rows of a backlog that a sweep
+ * whether such a slower one is in front of them: if so, the look goes back that far. For rows of a backlog that a sweep
  * has begun on it is asked only about ids shortly before: what was committed before they were written, that sweep saw,
  * and only their own transaction can have written something else.
  */
@@ -141,6 +141,7 @@ export class LaneReader {
     for (const { lane } of looks) {
       lane.wantsLook = false;
       lane.wantsSweep = false;
+      lane.reported = Infinity;
       lane.removedMeanwhile = new Set();
     }
     let found: readonly PendingRow[];
@@ -188,11 +189,10 @@ export class LaneReader {
       known,
     );
     if (overtaken.length === 0) return looks;
-    return looks.filter(({ lane }) => {
-      if (!overtaken.includes(lane.lane)) return true;
-      lane.wantsSweep = true;
-      return false;
-    });
+    const late = ranges.filter(({ lane }) => overtaken.includes(lane));
+    // Read on from below the slower one, not from the beginning: with a full memory that might never come so far.
+    for (const { lane, after } of late) this.lanes.get(lane)?.rewind(after + 1);
+    return looks.filter(({ lane }) => !overtaken.includes(lane.lane));
   }
 
   private takeIn(
@@ -219,7 +219,7 @@ export class LaneReader {
       if (complete || last >= lane.cursor) {
         // What was there when a sweep had seen everything, and comes later, was hidden from it.
         if (kind !== 'look') lane.coveredAt = complete ? -Infinity : startedAt;
-        lane.cursor = Math.max(lane.cursor, last);
+        lane.cursor = Math.min(Math.max(lane.cursor, last), lane.reported - 1);
         lane.more = !complete;
       }
       if (kind === 'full') this.raiseFloor(lane, group[0]?.id ?? lane.cursor + 1, now);

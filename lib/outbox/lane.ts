@@ -52,6 +52,8 @@ export class Lane implements LaneLease {
   more = false;
   /** Somebody knows of new rows. */
   wantsLook = true;
+  /** Lowest id that was reported since the last look began: that look may not have seen it. */
+  reported = Infinity;
   /** Somebody knows of rows below the cursor. */
   wantsSweep = true;
   /** Ordering keys with a parked row in front. */
@@ -103,6 +105,7 @@ export class Lane implements LaneLease {
   /** A row with this id exists; the next look must not start above it. */
   rewind(id: number): void {
     this.cursor = Math.min(this.cursor, id - 1);
+    this.reported = Math.min(this.reported, id);
     this.wantsLook = true;
   }
 }

@@ -93,20 +93,22 @@ export class Parking {
 
   private async write(lane: Lane, rows: readonly ParkedRow[]): Promise<void> {
     const { signal } = this.abort;
-    const orders = rows.map(({ order }) => order);
+    let open = rows;
     while (lane.state !== 'lost' && !signal.aborted) {
       try {
+        const orders = open.map(({ order }) => order);
         const { held, free } = await this.store.park(lane, orders, this.options.behindDead);
         if (!held) break;
         const stay = new Set(free);
-        const blocked = stay.size > 0 ? await this.stillBlocked(lane) : [];
-        this.events.parked(
-          lane,
-          rows.filter(({ order }) => !stay.has(order.id)),
-        );
+        const gone = open.filter(({ order }) => !stay.has(order.id));
+        open = open.filter(({ order }) => stay.has(order.id));
+        // That is committed: it is told now, whatever becomes of the rest.
+        if (gone.length > 0) this.events.parked(lane, gone);
+        if (open.length === 0) return;
+        const blocked = await this.stillBlocked(lane);
         this.events.freed(
           lane,
-          rows.filter(({ order }) => stay.has(order.id)).map(({ pending }) => pending),
+          open.map(({ pending }) => pending),
           blocked,
         );
         return;
