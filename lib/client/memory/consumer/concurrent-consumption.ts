@@ -49,8 +49,9 @@ export class ConcurrentConsumption implements Consumption {
       'ABORTED',
       `Queue ${processQueue.key} went to another member, which gets these messages again. Stop working on them.`,
     );
+    // They count as under way until they end: there are never more handlers than there may be.
     for (const call of this.#calls.keys()) {
-      if (call.processQueue === processQueue) this.#giveUp(call, reason);
+      if (call.processQueue === processQueue) call.giveUp(reason);
     }
   }
 
@@ -89,7 +90,8 @@ export class ConcurrentConsumption implements Consumption {
     const { settings, reports } = this.#context;
     const results = await call.run(settings.handler, (error) => reports.error('handler', error));
     if (!this.#remove(call)) return;
-    for (const [index, held] of call.held.entries()) {
+    // A result that comes after the queue was dropped is nobody's business any more.
+    for (const [index, held] of call.processQueue.dropped ? [] : call.held.entries()) {
       const result = results[index]!;
       if (result.action === 'ack') this.#finish(call.processQueue, held);
       else this.#refused(call.processQueue, held, result);
@@ -149,6 +151,7 @@ export class ConcurrentConsumption implements Consumption {
       `A handler ran longer than ${settings.consumeTimeoutMs} ms; its messages were sent back for another delivery. Raise consumeTimeoutMs or make it faster.`,
     );
     this.#giveUp(call, reason);
+    if (call.processQueue.dropped) return;
     reports.error('handler', reason);
     for (const held of call.held) {
       reports.emit({ type: 'consume-timeout', message: held.message });

@@ -56,6 +56,7 @@ export class OrderlyConsumption implements Consumption {
       const { clock, settings } = this.#context;
       const handedOver = new Promise<void>((resolve) => (turn.onRevoked = resolve));
       await atMost(handedOver, settings.consumeTimeoutMs, clock);
+      if (turn.call) this.#giveUp(turn.call, movedOn(processQueue));
     }
     this.abandon(processQueue);
   }
@@ -66,15 +67,8 @@ export class OrderlyConsumption implements Consumption {
     if (!turn) return;
     this.#turns.delete(processQueue);
     this.#context.clock.clearTimeout(turn.suspended);
-    if (turn.call) {
-      this.#giveUp(
-        turn.call,
-        new RocketMQError(
-          'ABORTED',
-          `Queue ${processQueue.key} belongs to another member now, which gets these messages again. Stop working on them.`,
-        ),
-      );
-    }
+    // It counts as under way until it ends: there are never more handlers than there may be.
+    turn.call?.giveUp(movedOn(processQueue));
     turn.onRevoked?.();
     this.#lookIdle();
   }
@@ -194,6 +188,7 @@ export class OrderlyConsumption implements Consumption {
   }
 
   #isIdle(): boolean {
+    if (this.#running.size > 0) return false;
     for (const { call } of this.#turns.values()) if (call) return false;
     return true;
   }
@@ -208,4 +203,11 @@ export class OrderlyConsumption implements Consumption {
     for (const idle of this.#idle) idle();
     this.#idle.clear();
   }
+}
+
+function movedOn({ key }: ProcessQueue): RocketMQError {
+  return new RocketMQError(
+    'ABORTED',
+    `Queue ${key} belongs to another member now, which gets these messages again. Stop working on them.`,
+  );
 }

@@ -64,7 +64,7 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   }
 
   abandon(processQueue: ProcessQueue): void {
-    this.#calls.giveUpQueue(
+    this.#calls.abortQueue(
       processQueue,
       new RocketMQError(
         'ABORTED',
@@ -142,10 +142,10 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
     );
     const { processQueue, held } = call;
     this.#calls.giveUp(call, reason);
+    if (processQueue.dropped) return;
     this.#reports.error('handler', reason);
     for (const message of held) {
       this.#reports.emit({ type: 'consume-timeout', message: message.message });
-      if (processQueue.dropped) continue;
       if (this.#options.broadcasting) this.#finish(processQueue, message);
       else void this.#giveBack(processQueue, message, BY_SCHEDULE);
     }

@@ -82,7 +82,8 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
     if (turn?.busy) {
       const late = this.#clock.setTimeout(() => {
         processQueue.drop();
-        this.abandon(processQueue);
+        this.#calls.giveUpQueue(processQueue, lockLost(processQueue));
+        this.#forget(processQueue);
       }, this.#options.consumeTimeoutMs);
       await new Promise<void>((resolve) => (turn.onRevoked = resolve));
       this.#clock.clearTimeout(late);
@@ -92,13 +93,7 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
   }
 
   abandon(processQueue: ProcessQueue): void {
-    this.#calls.giveUpQueue(
-      processQueue,
-      new RocketMQError(
-        'ABORTED',
-        `The lock on queue ${processQueue.key} is lost; another member may handle these messages now. Stop working on them.`,
-      ),
-    );
+    this.#calls.abortQueue(processQueue, lockLost(processQueue));
     this.#forget(processQueue);
   }
 
@@ -113,6 +108,7 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
   }
 
   get #idle(): boolean {
+    if (this.#calls.size > 0) return false;
     for (const turn of this.#turns.values()) if (turn.busy) return false;
     return true;
   }
@@ -232,4 +228,11 @@ export class ConsumeMessageOrderlyService implements ConsumeMessageService {
     this.#turns.delete(processQueue);
     turn.onRevoked?.();
   }
+}
+
+function lockLost({ key }: ProcessQueue): RocketMQError {
+  return new RocketMQError(
+    'ABORTED',
+    `The lock on queue ${key} is lost; another member may handle these messages now. Stop working on them.`,
+  );
 }

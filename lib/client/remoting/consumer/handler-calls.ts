@@ -58,6 +58,16 @@ export class HandlerCalls {
     this.#end(call, { type: 'given-up', reason });
   }
 
+  /**
+   * Tells the handlers of the queue that their results no longer matter. Until they end they count as under way: there
+   * are never more handlers than there may be, and the end of the consumer waits for them.
+   */
+  abortQueue(processQueue: ProcessQueue, reason: Error): void {
+    for (const call of this.#running) {
+      if (call.processQueue === processQueue) call.giveUp(reason);
+    }
+  }
+
   giveUpQueue(processQueue: ProcessQueue, reason: Error): void {
     for (const call of this.#running) {
       if (call.processQueue === processQueue) this.giveUp(call, reason);

@@ -80,12 +80,35 @@ describe('results that come too late', () => {
       expect(service.inFlight).toBe(3);
       processQueue.drop();
       service.abandon(processQueue);
-      expect(service.inFlight).toBe(0);
+      // They run on, and count until they end.
+      expect(service.inFlight).toBe(3);
       settle();
       await clock.settle();
+      expect(service.inFlight).toBe(0);
       expect(processQueue.committableOffset).toBe(0);
       expect(sendBack.sent).toEqual([]);
       expect(events).toEqual([]);
+    },
+  );
+
+  it.each(['concurrent', 'orderly'] as const)(
+    'come from handlers that are waited for at the end: %s',
+    async (mode) => {
+      let settle: () => void = () => undefined;
+      const { processQueue, service, pull, clock } = setUp(mode, async () => {
+        await new Promise<void>((resolve) => (settle = resolve));
+        return ACK;
+      });
+      pull(0, 1);
+      processQueue.drop();
+      service.abandon(processQueue);
+      let abandoned: number | undefined;
+      const drained = service.drain(10_000).then((count) => (abandoned = count));
+      await clock.advance(5_000);
+      expect(abandoned).toBeUndefined();
+      settle();
+      await drained;
+      expect(abandoned).toBe(0);
     },
   );
 
