@@ -43,6 +43,7 @@ export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): 
   try {
     await Promise.race([work, pause(clock, ms, over.signal)]);
   } finally {
+    // A reason of its own: without one a DOMException with a stack is made each time.
     over.abort('over');
   }
 }

@@ -43,7 +43,7 @@ export class Namespace {
 }
 
 /** Every broker has one, named after its cluster. (Java: `MixAll.getReplyTopic`.) */
-const REPLY_TOPIC_SUFFIX = '_REPLY_TOPIC';
+export const REPLY_TOPIC_SUFFIX = '_REPLY_TOPIC';
 
 function isSystemResource(resource: string): boolean {
   return (

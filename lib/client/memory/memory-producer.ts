@@ -2,6 +2,7 @@ import { checkGroup, checkMessage, DEFAULT_MAX_BODY_BYTES } from '../../message/
 import type { Message, MessageQueue, ReceivedMessage } from '../../message/message.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import { pause } from '../clock.js';
+import { REPLY_TOPIC_SUFFIX } from '../namespace.js';
 import { PartialBatchError } from '../partial-batch-error.js';
 import { PendingReplies, replyAddress } from '../pending-replies.js';
 import type {
@@ -121,7 +122,7 @@ export class MemoryProducer implements Producer {
   ): Promise<void> {
     this.#check({ topic: request.topic, body, headers });
     const { cluster, correlationId, clientId, ttl } = replyAddress(request);
-    const topic = `${cluster}_REPLY_TOPIC`;
+    const topic = cluster + REPLY_TOPIC_SUFFIX;
     const { broker, connection } = this.#context;
     const reply = this.#prepare({ topic, body, headers }, undefined, {
       [Property.MESSAGE_TYPE]: 'reply',

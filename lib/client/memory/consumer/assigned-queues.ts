@@ -1,7 +1,8 @@
+import { atMost } from '../../clock.js';
 import type { MessageQueue } from '../../../message/message.js';
 import type { MemoryClientContext } from '../memory-client-context.js';
 import type { ConsumerReports } from './consumer-reports.js';
-import { atMost, type Consumption } from './consumption.js';
+import type { Consumption } from './consumption.js';
 import type { OffsetKeeper } from './offset-keeper.js';
 import { ProcessQueue, queueKey } from './process-queue.js';
 import type { PullLoop } from './pull-loop.js';
@@ -101,7 +102,7 @@ export class AssignedQueues {
       await this.persist();
       if (locks) for (const { queue } of queues) await locks.unlock(queue);
     };
-    await atMost(farewell(), FAREWELL_MS, context.clock);
+    await atMost(context.clock, FAREWELL_MS, farewell());
     this.forgetAll();
   }
 

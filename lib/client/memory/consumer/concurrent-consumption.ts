@@ -1,7 +1,7 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import type { ClockTimer } from '../../clock.js';
+import { atMost, type ClockTimer } from '../../clock.js';
 import type { ConsumeResult } from '../../push-consumer.js';
-import { atMost, type Consumption, type ConsumptionContext } from './consumption.js';
+import type { Consumption, ConsumptionContext } from './consumption.js';
 import { Dispatcher } from './dispatcher.js';
 import { HandlerCall } from './handler-call.js';
 import type { HeldMessage, ProcessQueue } from './process-queue.js';
@@ -59,7 +59,7 @@ export class ConcurrentConsumption implements Consumption {
     this.#draining = true;
     this.#dispatcher.close();
     for (const timer of this.#localRetries) this.#context.clock.clearTimeout(timer);
-    await atMost(this.#whenIdle(), timeoutMs, this.#context.clock);
+    await atMost(this.#context.clock, timeoutMs, this.#whenIdle());
     const reason = new RocketMQError(
       'CLOSED',
       'The consumer closes and waits no longer for this handler; its messages are delivered again. Stop working on them.',

@@ -1,5 +1,5 @@
 import type { ReceivedMessage } from '../../../message/message.js';
-import { pause, type Clock } from '../../clock.js';
+import type { Clock } from '../../clock.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { PushConsumerSettings } from './consumer-settings.js';
 import type { ProcessQueue } from './process-queue.js';
@@ -32,12 +32,4 @@ export interface ConsumptionContext {
   readonly accept: (message: ReceivedMessage) => boolean;
   /** Something was finished: pulls held back may have room. */
   readonly onRoom: () => void;
-}
-
-/** Waits for something at most so long. The clock has no timer left afterwards. */
-export async function atMost(work: Promise<unknown>, ms: number, clock: Clock): Promise<void> {
-  const enough = new AbortController();
-  await Promise.race([work, pause(clock, ms, enough.signal)]);
-  // A reason of its own: without one a DOMException with a stack is made each time.
-  enough.abort('over');
 }

@@ -1,6 +1,5 @@
 import type { MessageQueue } from '../../../message/message.js';
-import type { Clock } from '../../clock.js';
-import { atMost } from './at-most.js';
+import { atMost, type Clock } from '../../clock.js';
 import type { ConsumeMessageService } from './consume-message-service.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { CommittableOffset, OffsetStore } from './offset-store.js';

@@ -1,7 +1,6 @@
 import { RocketMQError } from '../../../message/rocketmq-error.js';
-import type { Clock, ClockTimer } from '../../clock.js';
+import { atMost, type Clock, type ClockTimer } from '../../clock.js';
 import type { ConsumeResult, MessageHandler } from '../../push-consumer.js';
-import { atMost } from './at-most.js';
 import { broadcastingLoss } from './broadcasting-loss.js';
 import type { ConsumeMessageService, ConsumeServiceOptions } from './consume-message-service.js';
 import { ConsumeTimeout } from './consume-timeout.js';

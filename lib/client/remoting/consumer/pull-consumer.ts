@@ -1,3 +1,4 @@
+import { atMost } from '../../clock.js';
 import type { MessageQueue, ReceivedMessage } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import type { PullConsumer, PullConsumerOptions } from '../../pull-consumer.js';
@@ -5,7 +6,6 @@ import type { Subscription } from '../../subscription.js';
 import type { ClientInstance } from '../client-instance.js';
 import type { ConsumerData } from '../protocol/heartbeat-data.js';
 import { AssignedQueues } from './assigned-queues.js';
-import { atMost } from './at-most.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { ConsumerRequests } from './consumer-requests.js';
 import { encodeConsumerRunningInfo } from './consumer-running-info.js';

@@ -1,3 +1,4 @@
+import { atMost } from '../../clock.js';
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import type {
@@ -12,7 +13,6 @@ import type { ConsumerMember, QueueOffset } from '../consumer-member.js';
 import { RetryTopicSender } from '../producer/retry-topic-sender.js';
 import type { ConsumerData } from '../protocol/heartbeat-data.js';
 import { AssignedQueues } from './assigned-queues.js';
-import { atMost } from './at-most.js';
 import type { ConsumeMessageService } from './consume-message-service.js';
 import { ConsumerReports } from './consumer-reports.js';
 import { ConsumerRequests } from './consumer-requests.js';

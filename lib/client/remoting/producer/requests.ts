@@ -1,6 +1,7 @@
 import type { ReceivedMessage } from '../../../message/message.js';
 import type { RocketMQError } from '../../../message/rocketmq-error.js';
 import { atMost } from '../../clock.js';
+import { REPLY_TOPIC_SUFFIX } from '../../namespace.js';
 import { PendingReplies, replyAddress } from '../../pending-replies.js';
 import type { Reply, RequestResult } from '../../producer.js';
 import type { SendReceipt } from '../../send.js';
@@ -10,8 +11,6 @@ import { PropertyName } from '../protocol/property-name.js';
 import type { Packet, SendTarget } from './message-sender.js';
 import { checkPropertiesLength, compressBody } from './outgoing-message.js';
 
-/** (Java: `MixAll.REPLY_TOPIC_POSTFIX`.) */
-const REPLY_TOPIC_SUFFIX = '_REPLY_TOPIC';
 /** How long the first request waits at most until every broker knows this client. */
 const KNOWN_MS = 1_000;
 /** (Java: `MixAll.REPLY_MESSAGE_FLAG`.) */
