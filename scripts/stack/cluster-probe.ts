@@ -104,7 +104,10 @@ interface RouteData {
 export interface ExpectedBroker {
   readonly brokerName: string;
   readonly brokerId: number;
+  /** Where it listens. */
   readonly address: string;
+  /** @default the address */
+  readonly advertised?: string;
 }
 
 /**
@@ -113,7 +116,8 @@ export interface ExpectedBroker {
  */
 export async function missingForUse(nameServer: string, broker: ExpectedBroker): Promise<string | undefined> {
   const registered = await registeredBrokers(nameServer);
-  if (registered.get(`${broker.brokerName}:${broker.brokerId}`) !== broker.address) {
+  const advertised = broker.advertised ?? broker.address;
+  if (registered.get(`${broker.brokerName}:${broker.brokerId}`) !== advertised) {
     return `not registered at the name server ${nameServer} yet`;
   }
   try {
@@ -125,7 +129,7 @@ export async function missingForUse(nameServer: string, broker: ExpectedBroker):
     const onRoute = data.brokerDatas?.some(
       (entry) =>
         entry.brokerName === broker.brokerName &&
-        Object.values(entry.brokerAddrs ?? {}).includes(broker.address),
+        Object.values(entry.brokerAddrs ?? {}).includes(advertised),
     );
     if (!onRoute) return `no route to it yet ${route.remark}`.trimEnd();
     const answer = await request(broker.address, GET_BROKER_RUNTIME_INFO);

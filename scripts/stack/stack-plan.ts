@@ -52,7 +52,12 @@ export interface PartPlan {
   readonly arguments: readonly string[];
   /** Path -> content. */
   readonly files: Readonly<Record<string, string>>;
-  readonly broker?: { readonly brokerName: string; readonly brokerId: number };
+  readonly broker?: {
+    readonly brokerName: string;
+    readonly brokerId: number;
+    /** What it tells clients where it is, when that is not where it listens: behind something in between. */
+    readonly advertised?: string;
+  };
   /**
    * Parts of the first wave start together: a broker needs several seconds before it looks for its name server. Slaves
    * and proxy give up, or wait long, when they do not find a master: they come second.
@@ -214,6 +219,7 @@ function planBroker(input: {
   const { shape, release, spec, folder, port, nameServer } = input;
   const log = logging(release, folder, spec.part, 'logback_broker.xml');
   const config = join(folder, 'broker.conf');
+  const advertisedHost = shape.brokerConfig?.['brokerIP1'];
   const heap = shape.brokerHeapMb ?? (shape.cluster ? 512 : 1024);
   const properties = brokerConfig({
     release,
@@ -247,7 +253,11 @@ function planBroker(input: {
     mainClass: 'org.apache.rocketmq.broker.BrokerStartup',
     arguments: ['-n', nameServer, '-c', config],
     files: { ...log.files, [config]: renderProperties(properties) },
-    broker: { brokerName: spec.brokerName, brokerId: spec.brokerId },
+    broker: {
+      brokerName: spec.brokerName,
+      brokerId: spec.brokerId,
+      ...(advertisedHost === undefined ? {} : { advertised: `${String(advertisedHost)}:${port}` }),
+    },
     wave: spec.role === 'SLAVE' ? 2 : 1,
   };
 }
