@@ -57,3 +57,36 @@ export interface Verdict {
   /** The first violations in words, each with the lines of the histories that belong to it. */
   readonly examples: readonly string[];
 }
+
+/** Where a run takes place, as the judge and the observers reach it: past the proxies. */
+export interface Place {
+  readonly nameServer: string;
+  readonly databaseUrl: string;
+  readonly folder: string;
+  readonly run: string;
+}
+
+/*
+ * The order of a run, with what the application's half exports:
+ *
+ *   application/prepare.ts        prepareRun(place): tables and topics, once, before everything else
+ *   application/wire-observer.ts  startWireObserver(place)
+ *   application/progress.ts       openProgress(databaseUrl)
+ *   application/chaos-process.ts  startChaosProcess(plan), as often as wanted
+ *   faults; then wait until oldestUnhandledMs is 0; every process leaves
+ *   wireObserver.caughtUp(), wireObserver.close()
+ *   judge/judge.ts                judge(place)
+ */
+
+/** Reads every queue of the run's topics into the histories. Outlives restarts of brokers and name servers. */
+export interface WireObserver {
+  /** Everything that is at the broker now has been written down. */
+  caughtUp(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ProgressReader {
+  /** Undefined while the database cannot be asked. */
+  read(): Promise<Progress | undefined>;
+  close(): Promise<void>;
+}
