@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 
 /** Codes of `org.apache.rocketmq.remoting.protocol.RequestCode`. */
+const UPDATE_BROKER_CONFIG = 25;
 const GET_BROKER_RUNTIME_INFO = 28;
 const GET_ROUTEINFO_BY_TOPIC = 105;
 const GET_BROKER_CLUSTER_INFO = 106;
@@ -21,15 +22,14 @@ export function parseLenientJson(text: string): unknown {
   return JSON.parse(text.replaceAll(/([{,])\s*(-?\d+)\s*:/g, '$1"$2":'));
 }
 
-function encodeRequest(code: number, extFields: Record<string, string>): Buffer {
+function encodeRequest(code: number, extFields: Record<string, string>, body: string): Buffer {
   const header = Buffer.from(
     JSON.stringify({ code, language: 'OTHER', version: 401, opaque: 1, flag: 0, extFields }),
   );
-  const frame = Buffer.alloc(8 + header.length);
-  frame.writeInt32BE(4 + header.length, 0);
-  frame.writeInt32BE(header.length, 4);
-  header.copy(frame, 8);
-  return frame;
+  const lengths = Buffer.alloc(8);
+  lengths.writeInt32BE(4 + header.length + Buffer.byteLength(body), 0);
+  lengths.writeInt32BE(header.length, 4);
+  return Buffer.concat([lengths, header, Buffer.from(body)]);
 }
 
 /** Undefined while the frame is not complete. */
@@ -50,10 +50,13 @@ async function request(
   address: string,
   code: number,
   extFields: Record<string, string> = {},
+  body = '',
 ): Promise<Reply> {
   const [host = '', port = ''] = address.split(':');
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port: Number(port) }, () => socket.write(encodeRequest(code, extFields)));
+    const socket = connect({ host, port: Number(port) }, () =>
+      socket.write(encodeRequest(code, extFields, body)),
+    );
     let received = Buffer.alloc(0);
     socket.setTimeout(2000, () => socket.destroy(new Error(`${address} did not answer within 2 s`)));
     socket.on('data', (chunk) => {
@@ -128,8 +131,7 @@ export async function missingForUse(nameServer: string, broker: ExpectedBroker):
     const data = route.code === 0 ? (parseLenientJson(route.body) as RouteData) : {};
     const onRoute = data.brokerDatas?.some(
       (entry) =>
-        entry.brokerName === broker.brokerName &&
-        Object.values(entry.brokerAddrs ?? {}).includes(advertised),
+        entry.brokerName === broker.brokerName && Object.values(entry.brokerAddrs ?? {}).includes(advertised),
     );
     if (!onRoute) return `no route to it yet ${route.remark}`.trimEnd();
     const answer = await request(broker.address, GET_BROKER_RUNTIME_INFO);
@@ -139,6 +141,15 @@ export async function missingForUse(nameServer: string, broker: ExpectedBroker):
   } catch (error) {
     return String(error instanceof Error ? error.message : error);
   }
+}
+
+/**
+ * Has a broker report itself and all its topics to the name servers now. At its start it does so only to those it is
+ * connected to (`BrokerOuterAPI.registerBrokerAll`), in the same moment as it connects: it may find none, and then waits
+ * for 10 s. A change of its permission, here to what it is, makes it report (`AdminBrokerProcessor.updateBrokerConfig`).
+ */
+export async function askToRegister(broker: string): Promise<void> {
+  await request(broker, UPDATE_BROKER_CONFIG, {}, 'brokerPermission=6\n');
 }
 
 interface HighAvailabilityStatus {

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { missingForUse, nameServerAnswers } from './cluster-probe.js';
+import { askToRegister, missingForUse, nameServerAnswers } from './cluster-probe.js';
 import { endProcess, isAlive, signalProcess, type ProcessIdentity } from './process-identity.js';
 import { StackError } from './stack-error.js';
 import type { PartPlan, PartRole } from './stack-plan.js';
@@ -48,6 +48,7 @@ const START_LIMIT = 120_000;
 const STOP_LIMIT = 30_000;
 const POLL = 50;
 const PROGRESS_EVERY = 5000;
+const ASK_EVERY = 500;
 
 async function accepts(address: string): Promise<boolean> {
   const [host = '', port = ''] = address.split(':');
@@ -132,6 +133,7 @@ export class JavaPart implements StackPart {
     const begin = performance.now();
     const seconds = (): string => ((performance.now() - begin) / 1000).toFixed(1);
     let nextProgress = PROGRESS_EVERY;
+    let nextAsk = ASK_EVERY;
     let missing: string | undefined = '';
     while ((missing = await this.missing()) !== undefined) {
       signal?.throwIfAborted();
@@ -145,6 +147,11 @@ export class JavaPart implements StackPart {
       if (elapsed > nextProgress) {
         nextProgress += PROGRESS_EVERY;
         this.surroundings.progress(`waiting for ${this.name} (${seconds()} s): ${missing}`);
+      }
+      if (this.plan.role === 'broker' && elapsed > nextAsk) {
+        nextAsk = elapsed + ASK_EVERY;
+        // It may not listen yet, or refuse who has no password: then it registers by itself.
+        await askToRegister(this.plan.address).catch(() => undefined);
       }
       await delay(POLL);
     }
