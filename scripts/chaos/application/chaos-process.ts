@@ -31,7 +31,7 @@ function watch(plan: ProcessPlan, child: ChildProcess): ChaosProcess {
   const exited = new Promise<void>((resolve) => {
     child.once('error', () => resolve());
     child.once('exit', (code, signal) => {
-      const history = new HistoryWriter(plan.folder, `${plan.name}.end`);
+      const history = new HistoryWriter(plan.folder, plan.name);
       history.add({ what: 'exited', code, signal, wasReady, asked, late });
       history.close();
       resolve();

@@ -41,3 +41,11 @@ export function topicOf(run: string, topic: TopicName): string {
 export function groupOf(run: string, group: GroupName): string {
   return `${run}-${group}`;
 }
+
+/** Dead letters stand in the histories under this topic. */
+export const DEAD_LETTERS = 'dead letters';
+
+/** Every message of the topic has to be handled by the group. */
+export const EXPECTED_HANDLERS = TOPIC_PLANS.flatMap(([topic, { groups }]) =>
+  groups.map(({ name, ordered }) => ({ topic, group: name, ordered })),
+);

@@ -5,12 +5,11 @@ import { writeSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
 import type { INestApplicationContext } from '@nestjs/common';
 import { HistoryWriter } from '../history/history-writer.js';
+import { COULD_NOT_START } from '../judge/judge-exit.js';
 import { ApplicationModule } from './application.module.js';
 import { Business } from './business.js';
 import { readPlan } from './read-plan.js';
 
-/** The application could not start, because something it needs was away: not a violation, it is started again. */
-const COULD_NOT_START = 3;
 const REPORTS = 3;
 
 const plan = readPlan();

@@ -9,10 +9,7 @@ import {
 import type { Place, WireObserver } from '../contract.js';
 import { HistoryWriter } from '../history/history-writer.js';
 import type { Labelled } from './message-rows.js';
-import { groupOf, TOPIC_PLANS, topicOf, type GroupName } from './names.js';
-
-/** Dead letters stand in the histories under this topic. */
-export const DEAD_LETTERS = 'dead letters';
+import { DEAD_LETTERS, groupOf, TOPIC_PLANS, topicOf, type GroupName } from './names.js';
 
 export async function startWireObserver(place: Place): Promise<WireObserver> {
   const client = createRocketMQClient({ nameServer: place.nameServer, routePollIntervalMs: 2_000 });
