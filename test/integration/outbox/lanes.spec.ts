@@ -1,29 +1,18 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { EntityManager } from 'typeorm';
+import { describe, expect, it } from 'vitest';
 import { SqlSession } from '../../../lib/database/sql-session.js';
 import { createOutboxStore } from '../../../lib/outbox/create-outbox.js';
 import type { OutboxStore } from '../../../lib/outbox/outbox-store.js';
-import { createDatabase, databaseNames, type TestDatabase } from '../../support/databases.js';
-import { emptyOutbox, OutboxHarness, QUICK, type OutboxInstance } from '../../support/outbox-harness.js';
+import { databaseNames } from '../../support/databases.js';
+import { QUICK, type OutboxInstance } from '../../support/outbox-harness.js';
 import { AWAY, UNKNOWN_TOPIC } from '../../support/scripted-producer.js';
+import { outboxDatabase } from '../../support/outbox-database.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const LANES = 12;
 
 describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s', (name) => {
-  let database: TestDatabase;
-  const harness = new OutboxHarness();
-  const transaction = <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> =>
-    database.dataSource.transaction(work);
-
-  beforeAll(async () => {
-    database = await createDatabase(name, { lanes: LANES });
-  });
-  afterEach(async () => {
-    await harness.stop();
-    await emptyOutbox(database.dataSource);
-  });
-  afterAll(() => database.drop());
+  const database = outboxDatabase(name, LANES);
+  const { harness, startWithLanes, transaction } = database;
 
   const lanesOf = (...instances: OutboxInstance[]) => instances.map(({ relay }) => relay.ownedLanes.length);
   const write = ({ outbox }: OutboxInstance, count: number, keys = 0, from = 0): Promise<unknown> =>
@@ -39,7 +28,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
     );
 
   it('are shared fairly between instances that come and go, and no lane has two owners', async () => {
-    const first = await harness.startWithLanes(database.dataSource, LANES);
+    const first = await startWithLanes();
     const second = await harness.start(await database.connect());
     await waitFor(() => lanesOf(first, second).join() === '6,6', {
       describe: () => lanesOf(first, second).join(),
@@ -53,7 +42,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
   });
 
   it('move to another instance at once when an instance stops, and its rows with them', async () => {
-    const first = await harness.startWithLanes(database.dataSource, LANES, {
+    const first = await startWithLanes({
       script: () => ({ fail: AWAY }),
     });
     await write(first, 50);
@@ -151,7 +140,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
     });
 
     it('lets a late acknowledgement remove the row all the same, and says so', async () => {
-      const instance = await harness.startWithLanes(database.dataSource, LANES, {
+      const instance = await startWithLanes({
         script: async ({ messages }) => {
           if (messages.length > 0) await database.dataSource.query('DELETE FROM rmq_outbox'); // somebody else sent it too
           return undefined;
@@ -174,7 +163,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
 
   describe('rows that appear late', () => {
     it('are found although higher ids were sent before', async () => {
-      const instance = await harness.startWithLanes(database.dataSource, LANES);
+      const instance = await startWithLanes();
       const slow = (await database.connect()).createQueryRunner();
       await slow.startTransaction();
       const writer = harness.create(slow.manager.dataSource, { relay: false });
@@ -192,7 +181,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
     it('waits for what is under way, records it, and gives the lanes back', async () => {
       let answer: () => void = () => undefined;
       const answered = new Promise<void>((resolve) => (answer = resolve));
-      const instance = await harness.startWithLanes(database.dataSource, LANES, {
+      const instance = await startWithLanes({
         script: () => answered.then(() => undefined),
       });
       await write(instance, 1);
@@ -208,7 +197,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
     });
 
     it('does not wait longer than it may; the row is sent again by the next owner', async () => {
-      const first = await harness.startWithLanes(database.dataSource, LANES, {
+      const first = await startWithLanes({
         script: () => new Promise(() => undefined),
       });
       await write(first, 1);
@@ -220,7 +209,7 @@ describe.each(databaseNames().filter((name) => name !== 'sqlite'))('lanes on %s'
     });
 
     it('leaves no connection, no timer and no further send behind', async () => {
-      const instance = await harness.startWithLanes(database.dataSource, LANES, {
+      const instance = await startWithLanes({
         script: () => ({ fail: UNKNOWN_TOPIC }),
       });
       await write(instance, 10);

@@ -1,30 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { EntityManager } from 'typeorm';
+import { describe, expect, it } from 'vitest';
 import { SEQUENCE_HEADER } from '../../../lib/outbox/outbox.js';
-import { createDatabase, databaseNames, type TestDatabase } from '../../support/databases.js';
-import { emptyOutbox, OutboxHarness, type InstanceOptions } from '../../support/outbox-harness.js';
+import { databaseNames } from '../../support/databases.js';
 import { AWAY, UNKNOWN_TOPIC } from '../../support/scripted-producer.js';
+import { outboxDatabase } from '../../support/outbox-database.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const LANES = 4;
 
 describe.each(databaseNames())('operating the outbox on %s', (name) => {
-  let database: TestDatabase;
-  const harness = new OutboxHarness();
-  const transaction = <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> =>
-    database.dataSource.transaction(work);
-
-  beforeAll(async () => {
-    database = await createDatabase(name, { lanes: LANES });
-  });
-  afterEach(async () => {
-    await harness.stop();
-    await emptyOutbox(database.dataSource);
-  });
-  afterAll(() => database.drop());
-
-  const startWithLanes = (options: InstanceOptions = {}) =>
-    harness.startWithLanes(database.dataSource, LANES, options);
+  const database = outboxDatabase(name, LANES);
+  const { harness, startWithLanes, transaction } = database;
 
   describe('metrics and health', () => {
     it('count what is pending, parked and owned, without looking at the rows', async () => {

@@ -1,37 +1,18 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { EntityManager } from 'typeorm';
+import { describe, expect, it } from 'vitest';
 import { createOutboxStore } from '../../../lib/outbox/create-outbox.js';
 import { RocketMQError } from '../../../lib/message/rocketmq-error.js';
-import { createDatabase, databaseNames, type TestDatabase } from '../../support/databases.js';
-import {
-  emptyOutbox,
-  OutboxHarness,
-  type InstanceOptions,
-  type OutboxInstance,
-} from '../../support/outbox-harness.js';
+import { databaseNames } from '../../support/databases.js';
+import { type OutboxInstance } from '../../support/outbox-harness.js';
 import { UNKNOWN_TOPIC, type Script } from '../../support/scripted-producer.js';
+import { outboxDatabase } from '../../support/outbox-database.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const LANES = 4;
 const TOO_LARGE = new RocketMQError('MESSAGE_TOO_LARGE', 'The broker takes less. Send less.');
 
 describe.each(databaseNames())('parked messages on %s', (name) => {
-  let database: TestDatabase;
-  const harness = new OutboxHarness();
-  const transaction = <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> =>
-    database.dataSource.transaction(work);
-
-  beforeAll(async () => {
-    database = await createDatabase(name, { lanes: LANES });
-  });
-  afterEach(async () => {
-    await harness.stop();
-    await emptyOutbox(database.dataSource);
-  });
-  afterAll(() => database.drop());
-
-  const startWithLanes = (options: InstanceOptions = {}) =>
-    harness.startWithLanes(database.dataSource, LANES, options);
+  const database = outboxDatabase(name, LANES);
+  const { harness, startWithLanes, transaction } = database;
   /** Refuses bodies that contain "bad", as long as `broken.is`. */
   const refusing = (broken: { is: boolean }, error: unknown = UNKNOWN_TOPIC): Script => {
     return ({ messages }) =>

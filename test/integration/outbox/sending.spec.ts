@@ -1,16 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { EntityManager } from 'typeorm';
 import { createOutboxStore } from '../../../lib/outbox/create-outbox.js';
 import { laneOf } from '../../../lib/outbox/lane-hash.js';
 import { RocketMQError } from '../../../lib/message/rocketmq-error.js';
-import {
-  createDatabase,
-  databaseNames,
-  type DatabaseName,
-  type TestDatabase,
-} from '../../support/databases.js';
-import { emptyOutbox, OutboxHarness, type InstanceOptions } from '../../support/outbox-harness.js';
+import { databaseNames, type DatabaseName } from '../../support/databases.js';
 import { AWAY, UNKNOWN_TOPIC } from '../../support/scripted-producer.js';
+import { outboxDatabase } from '../../support/outbox-database.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const LANES = 8;
@@ -21,22 +16,8 @@ const HOUR_EARLIER: Readonly<Record<DatabaseName, string>> = {
 };
 
 describe.each(databaseNames())('outbox on %s', (name) => {
-  let database: TestDatabase;
-  const harness = new OutboxHarness();
-  const transaction = <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> =>
-    database.dataSource.transaction(work);
-
-  beforeAll(async () => {
-    database = await createDatabase(name, { lanes: LANES });
-  });
-  afterEach(async () => {
-    await harness.stop();
-    await emptyOutbox(database.dataSource);
-  });
-  afterAll(() => database.drop());
-
-  const startWithLanes = (options: InstanceOptions = {}) =>
-    harness.startWithLanes(database.dataSource, LANES, options);
+  const database = outboxDatabase(name, LANES);
+  const { harness, startWithLanes, transaction } = database;
 
   describe('what is committed is sent', () => {
     it('sends a row once, with everything it was given, and removes it', async () => {

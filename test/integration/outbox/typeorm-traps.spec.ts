@@ -1,42 +1,37 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { EntityManager } from 'typeorm';
 import { CommitOutcomeUnknownError, runInTransaction } from '../../../lib/database/own-transaction.js';
 import { createOutbox } from '../../../lib/outbox/create-outbox.js';
 import { createTransactions } from '../../../lib/transaction/create-transactions.js';
 import { TRANSACTION_CHECKER_HEADER } from '../../../lib/transaction/transaction-checkers.js';
 import { RocketMQEvents } from '../../../lib/observability/rocketmq-events.js';
-import { createDatabase, databaseNames, type TestDatabase } from '../../support/databases.js';
-import { emptyOutbox, OutboxHarness, QUICK } from '../../support/outbox-harness.js';
+import { databaseNames } from '../../support/databases.js';
+import { QUICK } from '../../support/outbox-harness.js';
 import { receivedMessage } from '../../support/received-message.js';
 import { ScriptedProducer } from '../../support/scripted-producer.js';
+import { outboxDatabase } from '../../support/outbox-database.js';
 import { waitFor } from '../../support/wait-for.js';
 
 const LANES = 4;
 
 describe.each(databaseNames())('what TypeORM does that one would not expect, on %s', (name) => {
-  let database: TestDatabase;
-  const harness = new OutboxHarness();
-  const transaction = <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> =>
-    database.dataSource.transaction(work);
+  const database = outboxDatabase(name, LANES);
+  const { harness, startWithLanes, transaction } = database;
 
   beforeAll(async () => {
-    database = await createDatabase(name, { lanes: LANES });
     await database.dataSource.query('CREATE TABLE effects (what varchar(64) NOT NULL)');
   });
   afterEach(async () => {
-    await harness.stop();
-    await emptyOutbox(database.dataSource);
     await database.dataSource.query('DELETE FROM effects');
   });
-  afterAll(() => database.drop());
 
   const effects = async (): Promise<number> =>
     (await database.dataSource.query<unknown[]>('SELECT 1 FROM effects')).length;
   const effect = (tx: EntityManager): Promise<unknown> => tx.query("INSERT INTO effects (what) VALUES ('x')");
 
   it('an error in a commit hook makes a committed transaction look failed: ours never has one', async () => {
-    const { outbox, producer, settled } = await harness.startWithLanes(database.dataSource, LANES);
+    const { outbox, producer, settled } = await startWithLanes();
     const broken = createOutbox({
       dataSource: database.dataSource,
       producer: () => {
@@ -52,7 +47,7 @@ describe.each(databaseNames())('what TypeORM does that one would not expect, on 
   });
 
   it('a commit by hand tells no hook: the rows are found by looking', async () => {
-    const { outbox, producer, settled } = await harness.startWithLanes(database.dataSource, LANES);
+    const { outbox, producer, settled } = await startWithLanes();
     const queryRunner = database.dataSource.createQueryRunner();
     await queryRunner.startTransaction();
     await outbox.send(queryRunner.manager, 'orders', 'by hand');
@@ -65,7 +60,7 @@ describe.each(databaseNames())('what TypeORM does that one would not expect, on 
   });
 
   it('initialize() replaces the list of subscribers: ours is there again with the next call', async () => {
-    const { outbox, producer } = await harness.startWithLanes(database.dataSource, LANES, {
+    const { outbox, producer } = await startWithLanes({
       pollMinMs: 60_000,
       pollMaxMs: 60_000,
       sweepMs: 60_000,
@@ -79,7 +74,7 @@ describe.each(databaseNames())('what TypeORM does that one would not expect, on 
   it('what a request sets in motion does not stay in the request’s async context', async () => {
     const storage = new AsyncLocalStorage<string>();
     const contexts: unknown[] = [];
-    const { outbox, settled } = await harness.startWithLanes(database.dataSource, LANES, {
+    const { outbox, settled } = await startWithLanes({
       script: () => {
         contexts.push(storage.getStore());
         return undefined;
@@ -159,7 +154,7 @@ describe.each(databaseNames())('what TypeORM does that one would not expect, on 
     });
 
     it('gives the relay’s connection a new one when it is killed', async () => {
-      const { outbox, relay, settled, producer } = await harness.startWithLanes(database.dataSource, LANES);
+      const { outbox, relay, settled, producer } = await startWithLanes();
       if (name === 'postgres') {
         await database.dataSource.query(
           'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
@@ -182,7 +177,7 @@ describe.each(databaseNames())('what TypeORM does that one would not expect, on 
 
   describe.runIf(name === 'sqlite')('one connection for everybody', () => {
     it('sends nothing from a transaction that is open, and is not rolled back with one', async () => {
-      const { outbox, producer, settled } = await harness.startWithLanes(database.dataSource, LANES);
+      const { outbox, producer, settled } = await startWithLanes();
       await transaction((tx) =>
         outbox.sendAll(
           tx,
