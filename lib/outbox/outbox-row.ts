@@ -54,6 +54,26 @@ export interface OutboxRow {
   readonly ageMs: number;
 }
 
+/** The row that is in the table after this one was written. Spelled out: this runs for every message, and copies cost. */
+export function toWrittenRow(row: NewOutboxRow, { id, deliverAt }: WrittenOutboxRow): OutboxRow {
+  return {
+    lane: row.lane,
+    id,
+    messageId: row.messageId,
+    topic: row.topic,
+    tag: row.tag,
+    orderingKey: row.orderingKey,
+    keys: row.keys,
+    headers: row.headers,
+    body: row.body,
+    delayLevel: row.delayLevel,
+    deliverAt,
+    connection: row.connection,
+    attempts: 0,
+    ageMs: 0,
+  };
+}
+
 /** The message a row stands for. A delivery time that has passed is left out. */
 export function toMessage(row: OutboxRow, now: number): Message {
   return {

@@ -6,12 +6,13 @@ import type { Destination } from '../message/destination.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import { laneOf } from './lane-hash.js';
 import {
+  placed,
   toUnplacedRow,
   type OutboxMessageDefaults,
   type OutboxSendOptions,
   type UnplacedRow,
 } from './outbox-message.js';
-import type { CommittedRow, NewOutboxRow, WrittenOutboxRow } from './outbox-row.js';
+import { toWrittenRow, type CommittedRow, type NewOutboxRow, type WrittenOutboxRow } from './outbox-row.js';
 import type { OutboxRelay } from './outbox-relay.js';
 import type { OutboxStore } from './outbox-store.js';
 
@@ -103,51 +104,43 @@ export class Outbox {
       options?: OutboxSendOptions | undefined;
     }[],
   ): Promise<readonly OutboxReceipt[]> {
-    const { dataSource, store, relay, defaults } = this.deps;
+    const { dataSource, store, relay, defaults, ordering } = this.deps;
     const queryRunner = assertTransaction(tx, dataSource, what);
     const unplaced = entries.map(({ destination, payload, options = {} }) =>
       toUnplacedRow(destination, payload, options, defaults),
     );
     if (unplaced.length === 0) return [];
     const { manager } = queryRunner;
-    const totalLanes = await this.totalLanes(manager);
-    const rows = await this.place(manager, unplaced, totalLanes);
+    const totalLanes = this.lanes ?? (await this.readLanes(manager));
+    const placedRows = unplaced.map((row) => placed(row, laneFor(row, relay, totalLanes)));
+    const rows = ordering === 'natural' ? placedRows : await this.numbered(manager, placedRows);
     const written = await store.insert(manager, rows);
-    const committed: CommittedRow[] = rows.map((row, index) => {
-      const { id, deliverAt, exact } = written[index] as WrittenOutboxRow;
-      return { row: { ...row, id, deliverAt, attempts: 0, ageMs: 0 }, exact };
+    const committed = rows.map((row, index): CommittedRow => {
+      const added = written[index] as WrittenOutboxRow;
+      return { row: toWrittenRow(row, added), exact: added.exact };
     });
     journalOf(queryRunner).afterCommit.push((trusted) => relay.committed(committed, trusted));
     return rows.map(({ messageId }) => ({ messageId }));
   }
 
-  /** Lanes, and in strict order the next numbers of the keys. */
-  private async place(
-    tx: EntityManager,
-    rows: readonly UnplacedRow[],
-    lanes: number,
-  ): Promise<NewOutboxRow[]> {
-    const { store, relay, ordering } = this.deps;
-    const keys = rows.map(({ orderingKey }) => orderingKey).filter((key) => key !== undefined);
-    if (ordering === 'natural' || keys.length === 0) {
-      return rows.map((row) => ({ ...row, lane: laneFor(row, relay, lanes), sequence: undefined }));
-    }
+  /** With the next numbers of their keys, in strict order. */
+  private async numbered(tx: EntityManager, rows: readonly NewOutboxRow[]): Promise<readonly NewOutboxRow[]> {
     const counts = new Map<string, number>();
-    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
-    const last = new Map(await store.nextSequences(tx, counts));
+    for (const { orderingKey: key } of rows)
+      if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1);
+    if (counts.size === 0) return rows;
+    const last = new Map(await this.deps.store.nextSequences(tx, counts));
     const next = new Map([...counts].map(([key, count]) => [key, (last.get(key) ?? count) - count + 1]));
     return rows.map((row) => {
-      const lane = laneFor(row, relay, lanes);
-      if (row.orderingKey === undefined) return { ...row, lane, sequence: undefined };
+      if (row.orderingKey === undefined) return row;
       const sequence = next.get(row.orderingKey) ?? 1;
       next.set(row.orderingKey, sequence + 1);
-      return { ...row, lane, sequence, headers: { ...row.headers, [SEQUENCE_HEADER]: String(sequence) } };
+      return { ...row, sequence, headers: { ...row.headers, [SEQUENCE_HEADER]: String(sequence) } };
     });
   }
 
   /** Read once, on the caller's own connection: the pool may have no other left. */
-  private async totalLanes(tx: EntityManager): Promise<number> {
-    if (this.lanes !== undefined) return this.lanes;
+  private async readLanes(tx: EntityManager): Promise<number> {
     const lanes = await this.deps.store.lanes(tx);
     if (lanes === 0) {
       throw new RocketMQError(

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { fromKey128 } from '../database/message-id.js';
-import type { SqlExecutor, SqlSession } from '../database/sql-session.js';
+import type { SqlExecutor, SqlResult, SqlSession } from '../database/sql-session.js';
 import type { NewOutboxRow, OutboxRow, WrittenOutboxRow } from './outbox-row.js';
 import type {
   BlockedKey,
@@ -51,11 +51,16 @@ export class PostgresOutboxStore implements OutboxStore {
   }
 
   async insert(tx: EntityManager, rows: readonly NewOutboxRow[]): Promise<readonly WrittenOutboxRow[]> {
+    const session = this.session.in(tx);
     const [only] = rows;
-    const result =
-      only !== undefined && rows.length === 1
-        ? await this.session.in(tx).query(this.sql.insertOne, columnsOf(only))
-        : await this.session.in(tx).query(this.sql.insertMany, transposed(rows.map(columnsOf)));
+    let result: SqlResult;
+    if (only === undefined || rows.length > 1) {
+      result = await session.query(this.sql.insertMany, transposed(rows.map(columnsOf)));
+    } else if (isPlain(only)) {
+      result = await session.query(this.sql.insertPlain, plainColumnsOf(only));
+    } else {
+      result = await session.query(this.sql.insertOne, columnsOf(only));
+    }
     return result.rows.map((row) => ({
       id: Number(row['id']),
       exact: true,
@@ -320,6 +325,9 @@ function statements(prefix: string) {
     WHERE p.id = next.id RETURNING p.ordering_key`;
 
   return {
+    // What nearly every message is: little to parse, plan and answer, for database and driver.
+    insertPlain: `INSERT INTO ${prefix}outbox (lane, message_id, topic, tag, ordering_key, message_keys, headers, body)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
     insertOne: insert(
       `(SELECT $1::smallint, $2::uuid, $3::text, $4::text, $5::text, $6::text, $7::text, $8::bytea, $9::smallint,
                $10::float8, $11::float8, $12::text, $13::bigint)`,
@@ -376,7 +384,18 @@ function statements(prefix: string) {
   };
 }
 
-function columnsOf(row: NewOutboxRow): unknown[] {
+/** Whether only the columns of {@link plainColumnsOf} have something to say. */
+function isPlain(row: NewOutboxRow): boolean {
+  return (
+    row.delayLevel === undefined &&
+    row.delayMs === undefined &&
+    row.deliverAt === undefined &&
+    row.connection === undefined &&
+    row.sequence === undefined
+  );
+}
+
+function plainColumnsOf(row: NewOutboxRow): unknown[] {
   return [
     row.lane,
     row.messageId,
@@ -386,6 +405,12 @@ function columnsOf(row: NewOutboxRow): unknown[] {
     keysText(row.keys),
     headersText(row.headers),
     row.body,
+  ];
+}
+
+function columnsOf(row: NewOutboxRow): unknown[] {
+  return [
+    ...plainColumnsOf(row),
     row.delayLevel ?? null,
     row.delayMs ?? null,
     row.deliverAt ?? null,

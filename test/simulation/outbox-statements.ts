@@ -80,7 +80,7 @@ export const outboxStatements: readonly Statement[] = [
         : [parameters];
       const records = rows.map((values) => {
         const id = tx.nextOf('outbox');
-        const given = Object.fromEntries(COLUMNS.map((column, index) => [column, values[index]]));
+        const given = Object.fromEntries(COLUMNS.map((column, index) => [column, values[index] ?? null]));
         const { delay_ms: delay, deliver_at: at, ...columns } = given;
         const deliverAt = at ?? (delay === null ? null : tx.now() + (delay as number));
         const row = { ...columns, id, deliver_at: deliverAt, attempts: 0, created_at: tx.now() };
