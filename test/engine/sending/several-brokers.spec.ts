@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { ACK } from '../../../lib/client/push-consumer.js';
 import { RemotingChannels } from '../../../lib/client/remoting/network/remoting-channels.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import { ResponseCode } from '../../../lib/client/remoting/protocol/response-code.js';
@@ -10,6 +11,7 @@ import { createRocketMQClient } from '../../../lib/client/client-factory.js';
 import { isBroker5 } from '../../support/broker.js';
 import { uniqueName } from '../../support/names.js';
 import { TopicReader } from '../../support/stored-messages.js';
+import { brokerThroughProxy } from '../../support/tcp-proxy.js';
 import { waitFor } from '../../support/wait-for.js';
 
 /** Two masters and a slave of its own: this test takes them down. */
@@ -64,6 +66,72 @@ describe('sending to several brokers', () => {
     );
     await producer.close();
   });
+
+  it('passes over a master that answers slowly, when it is told to look at answer times', async () => {
+    const topic = uniqueName('slow');
+    await client.admin.createTopic(topic, { queues: 2 });
+    const slow = await brokerThroughProxy(stack.nameServer, stack.broker('broker-b').address);
+    const behindIt = createRocketMQClient({ nameServer: slow.nameServer });
+    await behindIt.start();
+    const sendsToBrokerB = async (latencyAware: boolean): Promise<number> => {
+      const producer = behindIt.createProducer({
+        group: uniqueName('choosing'),
+        latencyAware,
+        sendTimeoutMs: 20_000,
+      });
+      await producer.start();
+      let count = 0;
+      for (let n = 0; n < 12; n++) {
+        const { brokerName } = await producer.send({ topic, body: Buffer.from('x') });
+        if (brokerName === 'broker-b') count++;
+      }
+      await producer.close();
+      return count;
+    };
+    try {
+      // An answer this late keeps a broker out for two seconds: longer than the rest of the sends takes.
+      slow.broker.delay(700);
+      expect(await sendsToBrokerB(false)).toBe(6);
+      expect(await sendsToBrokerB(true)).toBeLessThanOrEqual(2);
+    } finally {
+      await behindIt.close();
+      await slow.close();
+    }
+  }, 120_000);
+
+  it('asks and answers over every master', async () => {
+    const topic = uniqueName('asked');
+    await client.admin.createTopic(topic, { queues: 1 });
+    const answering = createRocketMQClient({ nameServer: stack.nameServer });
+    await answering.start();
+    const replier = answering.createProducer({ group: uniqueName('replying') });
+    await replier.start();
+    const consumer = answering.createPushConsumer({
+      group: uniqueName('answering'),
+      subscriptions: [{ topic }],
+      startFrom: 'first',
+      handler: async ([request]) => {
+        if (request) await replier.reply(request, { body: Buffer.from(`re: ${request.body.toString()}`) });
+        return ACK;
+      },
+    });
+    await consumer.start();
+    const producer = client.createProducer({ group: uniqueName('asking'), sendTimeoutMs: 20_000 });
+    await producer.start();
+    try {
+      const asked = ['a', 'b', 'c', 'd'];
+      const results = await Promise.all(
+        asked.map((body) => producer.request({ topic, body: Buffer.from(body) })),
+      );
+      expect(results.map(({ reply }) => reply.body.toString())).toEqual(asked.map((body) => `re: ${body}`));
+      expect(new Set(results.map(({ receipt }) => receipt.brokerName))).toEqual(
+        new Set(['broker-a', 'broker-b']),
+      );
+    } finally {
+      await producer.close();
+      await answering.close();
+    }
+  }, 120_000);
 
   it('loses no acknowledged message and fails no send when a master dies under load', async () => {
     const topic = uniqueName('death');
