@@ -98,6 +98,11 @@ export class Laws {
     }
   }
 
+  /** Whether the message was visible at the broker before. */
+  wasStored(label: string): boolean {
+    return this.#wire.has(label);
+  }
+
   /**
    * A message became visible at the broker.
    * @returns whether it is there for the first time

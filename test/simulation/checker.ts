@@ -1,4 +1,5 @@
 import type { StoredMessage } from '../../lib/client/memory/stored-message.js';
+import { Laws, type Told } from '../laws/laws.js';
 import { BUSINESS, EFFECT } from './application-statements.js';
 import type { FakeDatabase, Row } from './fake-database.js';
 import type { Machine } from './machine.js';
@@ -7,29 +8,14 @@ import { PARKED } from './parking-statements.js';
 import type { JobPlan, ListenerPlan, Scenario } from './scenario.js';
 import type { World } from './world.js';
 
-/** What a caller was told about its transaction. */
-export type Told = 'committed' | 'rolled-back' | 'unknown';
-
 /**
- * Knows what was committed, what became visible at the broker and what was handled, from those who did it, and
- * compares: nothing of what the code under test says about itself goes in here, except what it tells its callers.
+ * Brings before the laws what was committed, what became visible at the broker and what was handled, from those who
+ * did it: nothing of what the code under test says about itself goes in here, except what it tells its callers.
  */
 export class Checker {
-  /** Labels in the order of their commits, by ordering key. */
-  readonly #committedOrder = new Map<string, string[]>();
-  readonly #committed = new Set<string>();
-  /** How often a label was stored at the broker. */
-  readonly #wire = new Map<string, number>();
-  /** Labels by key, in the order of their first appearance. */
-  readonly #sentOrder = new Map<string, number>();
-  /** Effects that are committed, by group and label. */
-  readonly #effects = new Map<string, number>();
-  readonly #effectOrder = new Map<string, number>();
-  readonly #outside = new Map<string, number>();
-  readonly #running = new Map<string, number>();
+  readonly #laws: Laws;
   readonly #refusalsLeft: Map<string, number>;
   readonly #failuresLeft: Map<string, number>;
-  readonly #topics = new Map<string, string>();
   readonly #jobs = new Map<JobPlan, Told | undefined>();
   readonly #transactional: ReadonlySet<string>;
   #database: FakeDatabase | undefined;
@@ -39,6 +25,15 @@ export class Checker {
     private readonly world: World,
     private readonly scenario: Scenario,
   ) {
+    this.#laws = new Laws(
+      scenario.listeners.map(({ group, topic, mode, idempotent }) => ({
+        group,
+        topic,
+        ordered: mode === 'ordered',
+        outside: idempotent === 'lease',
+      })),
+      ({ text }) => world.violate(text),
+    );
     this.#refusalsLeft = new Map(scenario.refusals);
     this.#transactional = new Set(
       scenario.jobs.flatMap(({ kind, messages }) =>
@@ -69,13 +64,10 @@ export class Checker {
   told(job: JobPlan, told: Told): void {
     this.#jobs.set(job, told);
     this.world.history.add('job', `${labelsOf(job)} is told: ${told}`);
-    const committed = job.messages.every(({ label }) => this.#committed.has(label));
-    if (told === 'committed' && !committed) {
-      this.world.violate(`The caller of ${labelsOf(job)} was told that it is committed, and it is not`);
-    }
-    if (told === 'rolled-back' && committed) {
-      this.world.violate(`The caller of ${labelsOf(job)} was told that it failed, and it is committed`);
-    }
+    this.#laws.told(
+      job.messages.map(({ label }) => label),
+      told,
+    );
   }
 
   /** A message became visible. */
@@ -87,16 +79,11 @@ export class Checker {
       return;
     }
     const { label, key } = JSON.parse(body.toString()) as { label: string; key?: string };
-    const before = this.#wire.get(label) ?? 0;
-    this.#wire.set(label, before + 1);
-    this.#topics.set(label, topic);
-    this.world.history.add('broker', `stores ${label}${before > 0 ? ' again' : ''}`);
+    const again = this.#laws.wasStored(label) ? ' again' : '';
+    this.world.history.add('broker', `stores ${label}${again}`);
+    const first = this.#laws.stored(label, topic, key);
     // A half message may be ended twice, by its sender and by a check: brokers promise no more.
-    if (before > 0 && !this.#transactional.has(label)) this.duplicates += 1;
-    if (!this.#committed.has(label)) {
-      this.world.violate(`Nothing rolled back is sent: ${label} is visible, and not committed`);
-    }
-    if (key !== undefined && before === 0) this.#inOrder('sent', this.#sentOrder, key, key, label);
+    if (!first && !this.#transactional.has(label)) this.duplicates += 1;
   }
 
   /** A process begins to send these messages of the outbox. */
@@ -129,21 +116,14 @@ export class Checker {
 
   /** A handler begins; call the answer when it ends. */
   handling(machine: Machine, { group, concurrency }: ListenerPlan, label: string): () => void {
-    const id = `${machine.name}/${group}`;
-    const now = (this.#running.get(id) ?? 0) + 1;
-    this.#running.set(id, now);
     this.world.history.add(machine.name, `${group} handles ${label}`);
-    if (now > concurrency) {
-      this.world.violate(`Bounded: ${now} handlers of ${group} run in ${machine.name}, ${concurrency} may`);
-    }
-    return () => this.#running.set(id, (this.#running.get(id) ?? 0) - 1);
+    return this.#laws.handling(machine.name, group, concurrency, label);
   }
 
   /** An effect outside of the database, which no rollback takes back. */
   outsideEffect(machine: Machine, { group }: ListenerPlan, label: string): void {
     this.world.history.add(machine.name, `${group} has its effect outside: ${label}`);
-    const id = `${group}/${label}`;
-    this.#outside.set(id, (this.#outside.get(id) ?? 0) + 1);
+    this.#laws.outsideEffect(group, label);
   }
 
   shouldFail({ group }: ListenerPlan, label: string): boolean {
@@ -156,8 +136,7 @@ export class Checker {
   /** Everything committed is delivered and handled, and nothing is left over. */
   get settled(): boolean {
     if ([...this.#jobs.values()].includes(undefined)) return false;
-    for (const label of this.#committed) if (!this.#wire.has(label)) return false;
-    return this.#missingEffects().next().done === true && this.#tablesEmpty();
+    return this.#laws.complete && this.#tablesEmpty();
   }
 
   /** Its process died: nobody hears how it ends. */
@@ -167,12 +146,7 @@ export class Checker {
 
   /** At the end of the run. */
   finish(): void {
-    for (const label of this.#committed) {
-      if (!this.#wire.has(label)) this.world.violate(`Nothing committed is lost: ${label} never appeared`);
-    }
-    for (const missing of this.#missingEffects()) {
-      this.world.violate(`Nothing committed is lost: ${missing} was never handled`);
-    }
+    this.#laws.finish();
     if (!this.#tablesEmpty()) {
       const left = [OUTBOX, PARKED].map((name) => `${this.#database?.table(name).size ?? 0} in ${name}`);
       this.world.violate(`Rows are left over: ${left.join(', ')}`);
@@ -185,17 +159,6 @@ export class Checker {
     }
   }
 
-  *#missingEffects(): Generator<string> {
-    for (const { group, topic, idempotent } of this.scenario.listeners) {
-      const effects = idempotent === 'lease' ? this.#outside : this.#effects;
-      for (const label of this.#committed) {
-        if (this.#topics.get(label) !== undefined && this.#topics.get(label) !== topic) continue;
-        if (this.#topics.get(label) === topic && !effects.has(`${group}/${label}`))
-          yield `${label} by ${group}`;
-      }
-    }
-  }
-
   #tablesEmpty(): boolean {
     return [OUTBOX, PARKED].every((name) => this.#database?.table(name).size === 0);
   }
@@ -204,33 +167,14 @@ export class Checker {
     const label = row['label'] as string;
     const key = row['key'] as string | undefined;
     this.world.history.add('database', `commits ${label}${key === undefined ? '' : ` of key ${key}`}`);
-    if (this.#committed.has(label)) this.world.violate(`One effect: ${label} was committed twice`);
-    this.#committed.add(label);
-    if (key === undefined) return;
-    const order = this.#committedOrder.get(key) ?? [];
-    this.#committedOrder.set(key, [...order, label]);
+    this.#laws.committed(label, key);
   }
 
   #onEffect(row: Row): void {
     const group = row['group'] as string;
     const label = row['label'] as string;
-    const id = `${group}/${label}`;
-    const count = (this.#effects.get(id) ?? 0) + 1;
-    this.#effects.set(id, count);
     this.world.history.add('database', `commits the effect of ${label} for ${group}`);
-    if (count > 1) this.world.violate(`One effect: ${label} had ${count} effects for ${group}`);
-    const listener = this.scenario.listeners.find((each) => each.group === group);
-    const key = row['key'] as string | undefined;
-    if (listener?.mode !== 'ordered' || key === undefined || count > 1) return;
-    this.#inOrder(`handled by ${group}`, this.#effectOrder, `${group}/${key}`, key, label);
-  }
-
-  #inOrder(what: string, places: Map<string, number>, id: string, key: string, label: string): void {
-    const place = places.get(id) ?? 0;
-    places.set(id, place + 1);
-    const expected = this.#committedOrder.get(key)?.[place];
-    if (expected === label) return;
-    this.world.violate(`Order per key: of ${key}, ${label} was ${what} before ${expected ?? 'its commit'}`);
+    this.#laws.effect(group, label, row['key'] as string | undefined);
   }
 }
 
