@@ -25,7 +25,13 @@ export class LaneSet {
     return this.all().filter(({ state }) => state === 'held');
   }
 
+  /**
+   * A lane can come back before its end was noticed, with another epoch: its lease had run out while the database or this
+   * process was slow. What is in memory of the time before would never be sent, and keep others of its topic waiting.
+   */
   add(lane: Lane): void {
+    const before = this.lanes.get(lane.lane);
+    if (before !== undefined) this.lose(before);
     this.lanes.set(lane.lane, lane);
   }
 
