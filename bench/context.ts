@@ -2,10 +2,14 @@ import { createRocketMQClient } from '../lib/client/client-factory.js';
 import type { RocketMQClient } from '../lib/client/rocketmq-client.js';
 import { startStack } from '../scripts/stack/stack.js';
 import { openDatabases, type BenchDatabase } from './databases.js';
+import { loadPerCore, machineOf } from './machine.js';
 import type { Plan } from './measure.js';
 import { startJavaClient } from './peers/java-bench.js';
 import { startNodeClient } from './peers/node-client.js';
 import type { PeerProcess } from './peers/peer-process.js';
+import type { RoundProfiler } from './profile.js';
+import type { Area } from './report.js';
+import type { RunRecord } from './run-record.js';
 
 export interface Broker {
   readonly nameServer: string;
@@ -27,7 +31,22 @@ export class BenchContext {
   constructor(
     readonly plan: Plan,
     readonly progress: (line: string) => void,
+    private readonly record: RunRecord,
+    private readonly profiler?: RoundProfiler,
   ) {}
+
+  /**
+   * A piece of the run that is measured as a whole, or was before the run was interrupted.
+   *
+   * @param name begins with the name of the area
+   */
+  async part(name: string, measure: () => Promise<Area | readonly Area[]>): Promise<readonly Area[]> {
+    return this.record.part(name, async () => {
+      const measured = await measure();
+      this.profiler?.write(name, machineOf(loadPerCore()));
+      return Array.isArray(measured) ? (measured as readonly Area[]) : [measured as Area];
+    });
+  }
 
   /** ROCKETMQ_NAME_SERVER (and ROCKETMQ_ENDPOINTS for the proxy), or a RocketMQ of our own. */
   broker(): Promise<Broker> {

@@ -43,20 +43,33 @@ export interface Plan {
   readonly warmUpMs: number;
   /** Only to see that it works: small numbers, meaningless figures. */
   readonly quick: boolean;
-  /** Also what takes hours. */
+  /** Also what takes long. */
   readonly full: boolean;
+  /** Put around every round after the warm-up, such as a profiler. */
+  readonly around?: ((name: string, round: () => Promise<Round>) => Promise<Round>) | undefined;
+}
+
+type Rounds = Pick<Plan, 'rounds' | 'roundMs' | 'warmUpMs' | 'around'>;
+
+/** A round after the warm-up, with what the run puts around it. */
+export function roundOf(
+  { around }: Pick<Plan, 'around'>,
+  name: string,
+  round: () => Promise<Round>,
+): Promise<Round> {
+  return around === undefined ? round() : around(name, round);
 }
 
 export async function interleave(
   contenders: readonly Contender[],
-  plan: Pick<Plan, 'rounds' | 'roundMs' | 'warmUpMs'>,
+  plan: Rounds,
   measure: Measure = 'rate',
 ): Promise<readonly Figure[]> {
   for (const contender of contenders) await contender.round(plan.warmUpMs);
   const rounds = contenders.map((): Round[] => []);
   for (let i = 0; i < plan.rounds; i++) {
     for (const [index, contender] of contenders.entries())
-      rounds[index]?.push(await contender.round(plan.roundMs));
+      rounds[index]?.push(await roundOf(plan, contender.name, () => contender.round(plan.roundMs)));
   }
   return contenders.map((contender, index) => figure(contender.name, rounds[index] ?? [], measure));
 }

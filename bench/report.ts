@@ -46,7 +46,7 @@ export function differenceTarget(
   return Number.isNaN(value) ? undefined : { what: `${name} - ${other}`, value, atMost };
 }
 
-function medianOf(figures: readonly Figure[], name: string): number {
+export function medianOf(figures: readonly Figure[], name: string): number {
   return figures.find((figure) => figure.name === name)?.median ?? NaN;
 }
 

@@ -7,6 +7,7 @@ import {
   keepInFlight,
   missing,
   quantile,
+  roundOf,
   timed,
   type Figure,
   type Round,
@@ -41,7 +42,7 @@ async function backlog(context: BenchContext, broker: Broker): Promise<Area> {
     context.progress(`consume, round ${round} of ${plan.rounds}`);
     const group = (name: string): string => `bench-${name}-${process.pid}-${round}`;
     const measured: [string, Round][] = [
-      [OURS, await consume(broker, topic, messages, { group: group('ours') })],
+      [OURS, await roundOf(plan, OURS, () => consume(broker, topic, messages, { group: group('ours') }))],
       [ORDERLY, await consume(broker, topic, messages, { group: group('orderly'), mode: 'orderly' })],
       ['Java push consumer', await java.run(`consume ${topic} ${group('java')} ${messages}`)],
       [JAVA_ORDERLY, await java.run(`orderly ${topic} ${group('java-orderly')} ${messages}`)],

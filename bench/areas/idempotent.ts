@@ -24,7 +24,8 @@ const CONCURRENCY = 16;
 /** What `@Idempotent` adds to a handler that has a transaction anyhow; messages are handed over in this process. */
 export async function benchIdempotent(context: BenchContext): Promise<readonly Area[]> {
   const areas: Area[] = [];
-  for (const database of await context.databases()) areas.push(await benchOn(context, database));
+  for (const database of await context.databases())
+    areas.push(...(await context.part(`idempotent ${database.name}`, () => benchOn(context, database))));
   return areas;
 }
 

@@ -15,13 +15,15 @@ export async function benchOutbox(context: BenchContext): Promise<readonly Area[
 }
 
 async function benchOn(context: BenchContext, database: BenchDatabase): Promise<readonly Area[]> {
-  const areas = [
-    await benchDrain(context, database),
-    await benchSteadyState(context, database),
-    await benchBusinessTransaction(context, database),
+  const parts: [string, typeof benchDrain][] = [
+    ['drain', benchDrain],
+    ['steady state', benchSteadyState],
+    ['business transaction', benchBusinessTransaction],
   ];
-  if (database.name === 'SQLite') return areas;
-  areas.push(await benchInstances(context, database), await benchTakeover(context, database));
-  if (context.plan.full && database.name === 'PostgreSQL') areas.push(await benchLongRuns(context, database));
+  if (database.name !== 'SQLite') parts.push(['instances', benchInstances], ['takeover', benchTakeover]);
+  if (context.plan.full && database.name === 'PostgreSQL') parts.push(['long runs', benchLongRuns]);
+  const areas: Area[] = [];
+  for (const [name, measure] of parts)
+    areas.push(...(await context.part(`outbox ${database.name} ${name}`, () => measure(context, database))));
   return areas;
 }

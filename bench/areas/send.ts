@@ -94,7 +94,7 @@ async function sending(
   { broker, producer, wire, java, node }: Senders,
   inFlight: number,
   size: number,
-  plan: Pick<Plan, 'rounds' | 'roundMs' | 'warmUpMs'>,
+  plan: Plan,
   withNode: boolean,
 ): Promise<readonly Figure[]> {
   const topic = await broker.topic();
