@@ -66,7 +66,7 @@ export function sqlErrorKind(error: unknown): SqlErrorKind {
   if (/no such table/.test(message)) return 'missing-table';
   if (/UNIQUE constraint failed/.test(message)) return 'duplicate';
   if (
-    /Connection terminated|connection is closed|closed state|Client has encountered a connection error|not queryable|timeout exceeded when trying to connect|QueryRunner.*released/i.test(
+    /Connection terminated|connection is closed|closed state|Client has encountered a connection error|not queryable|timeout exceeded when trying to connect|Query read timeout|QueryRunner.*released/i.test(
       message,
     )
   ) {
