@@ -36,7 +36,7 @@ export class ApplicationModule {
           applicationName: `${plan.run} ${plan.name}`.slice(0, 60),
           connectTimeoutMS: 5_000,
           // A transaction of a process that stands still holds its locks: whoever waits for them gives up in time.
-          extra: { lock_timeout: 5_000, statement_timeout: 15_000, keepAlive: true },
+          extra: { lock_timeout: 5_000, statement_timeout: 8_000, query_timeout: 10_000, keepAlive: true },
         }),
         RocketMQModule.forRoot(messaging(plan)),
       ],
