@@ -42,14 +42,16 @@ async function start(): Promise<INestApplicationContext> {
 
 const starting = start();
 
+async function leave(application: INestApplicationContext): Promise<void> {
+  history.add({ what: 'leaves' });
+  await application.get(Business).stop();
+  await application.close();
+  history.add({ what: 'left' });
+}
+
 // Nothing is ended by force: a timer or socket that is left over keeps the process alive, and that is noticed.
 process.once('SIGTERM', () => {
-  void starting.then(async (application) => {
-    history.add({ what: 'leaves' });
-    await application.get(Business).stop();
-    await application.close();
-    history.add({ what: 'left' });
-  });
+  starting.then(leave, () => undefined).catch(crash);
 });
 
 starting.then(
