@@ -1,35 +1,26 @@
 /**
  * Runs the simulator: `npm run simulate -- --schedules N --seed S [--workers W] [--pairs] [--no-single]`,
- * `--replay SEED` for one run with its history, `--mutants` to see that wrong code is noticed.
- * Exits with 1 when a law was broken, or a mutant went unnoticed.
+ * `--replay SEED` for one run with its history, `--mutants` to see that wrong code is noticed. Stops at the first
+ * broken law, unless told to `--go-on`. Exits with 1 when a law was broken, or a mutant went unnoticed.
  */
 import { fork } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import {
-  huntingGround,
-  KNOWN_FAULTS,
-  KNOWN_POINTS,
-  pairsOfDeaths,
-  randomSeeds,
-  runSeed,
-  singleFaults,
-  type Seed,
-} from '../test/simulation/explore.js';
+import { huntingGround, KNOWN_FAULTS, KNOWN_POINTS, runSeed, type Seed } from '../test/simulation/explore.js';
 import { hunt, MUTANTS } from '../test/simulation/mutants.js';
+import { compile } from './simulate/compile.js';
+import { emptyProgress, merge, type Progress } from './simulate/progress.js';
+import type { Assignment } from './simulate/worker.js';
 
-interface Progress {
-  runs: number;
-  crossings: number;
-  faults: number;
-  virtualMs: number;
-  readonly reached: Record<string, number>;
-  readonly injected: Record<string, number>;
-  readonly failures: { readonly seed: Seed; readonly violations: readonly string[] }[];
-}
-
-const REPORT_EVERY = 200;
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const WORKER = fileURLToPath(new URL('./simulate/worker.ts', import.meta.url));
+/** Many small objects that live for a moment: a large nursery costs less than many small ones, helpers cost cores. */
+const NODE_OPTIONS = ['--max-semi-space-size=32', '--single-threaded-gc'];
+const SHOW_EVERY_MS = 10_000;
 const FAILURES_SHOWN = 20;
+const MISSING_SHOWN = 80;
 
 const { values } = parseArgs({
   options: {
@@ -38,98 +29,92 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '1' },
     pairs: { type: 'boolean', default: false },
     'no-single': { type: 'boolean', default: false },
+    'go-on': { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     replay: { type: 'string' },
-    part: { type: 'string' },
   },
 });
 
-// Nobody looks at the stacks of the many errors that belong to a run.
 Error.stackTraceLimit = 0;
 
-async function* allSeeds(): AsyncGenerator<Seed> {
-  if (!values['no-single']) yield* singleFaults();
-  if (values.pairs) yield* pairsOfDeaths();
-  yield* randomSeeds(Number(values.seed), Number(values.schedules));
-}
-
-async function work(part: number, parts: number, report: (progress: Progress) => void): Promise<void> {
-  let progress = emptyProgress();
-  let index = 0;
-  for await (const seed of allSeeds()) {
-    if (index++ % parts !== part) continue;
-    const { violations, crossings, faults, virtualMs, coverage } = await runSeed(seed);
-    progress.runs += 1;
-    progress.crossings += crossings;
-    progress.faults += faults;
-    progress.virtualMs += virtualMs;
-    for (const [point, count] of coverage.reached) add(progress.reached, point, count);
-    for (const [fault, count] of coverage.injected) add(progress.injected, fault, count);
-    if (violations.length > 0) progress.failures.push({ seed, violations });
-    if (progress.runs < REPORT_EVERY) continue;
-    report(progress);
-    progress = emptyProgress();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  report(progress);
-}
-
 async function explore(): Promise<boolean> {
-  const workers = Number(values.workers);
   const total = emptyProgress();
   const begun = performance.now();
   let shown = begun;
-  const onProgress = (progress: Progress): void => {
-    total.runs += progress.runs;
-    total.crossings += progress.crossings;
-    total.faults += progress.faults;
-    total.virtualMs += progress.virtualMs;
-    for (const [point, count] of Object.entries(progress.reached)) add(total.reached, point, count);
-    for (const [fault, count] of Object.entries(progress.injected)) add(total.injected, fault, count);
-    for (const failure of progress.failures) {
-      total.failures.push(failure);
-      if (total.failures.length <= FAILURES_SHOWN)
-        console.log(`${failure.seed}\n  ${failure.violations.join('\n  ')}`);
+  const goesOn = await inWorkers(Number(values.workers), (progress) => {
+    merge(total, progress);
+    for (const { seed, violations } of progress.failures.slice(0, FAILURES_SHOWN)) {
+      console.log(`${seed}\n  ${violations.join('\n  ')}`);
     }
-    if (performance.now() - shown < 10_000) return;
-    shown = performance.now();
-    console.log(
-      `${total.runs} schedules, ${total.failures.length} with violations, ${rate(total.runs, begun)}`,
-    );
-  };
-  if (workers === 1) await work(0, 1, onProgress);
-  else await Promise.all(Array.from({ length: workers }, (_, part) => inProcess(part, workers, onProgress)));
+    if (performance.now() - shown >= SHOW_EVERY_MS) {
+      shown = performance.now();
+      console.log(
+        `${total.runs} schedules in ${duration(begun)} (${rate(total.runs, begun)}), ${total.faults} faults, ${total.failures.length} with violations, heap up to ${progress.heapMb.toFixed(0)} MB`,
+      );
+    }
+    return values['go-on'] || total.failures.length === 0;
+  });
+  if (!goesOn) console.log('Stopped at the first violation; --go-on goes on.');
 
   const { runs, crossings, faults, virtualMs, reached, injected, failures } = total;
-  console.log(`schedules      ${runs} in ${seconds(begun)} (${rate(runs, begun)})`);
+  console.log(`schedules      ${runs} in ${duration(begun)} (${rate(runs, begun)})`);
   console.log(
-    `steps          ${crossings} calls out of a process, ${faults} faults, ${hours(virtualMs)} of simulated time`,
+    `steps          ${crossings} calls out of a process, ${faults} faults, ${(virtualMs / 3_600_000).toFixed(1)} h of simulated time`,
   );
   coverage('points', KNOWN_POINTS, reached);
   coverage('point+fault', KNOWN_FAULTS, injected);
+  console.log(`heap           up to ${total.heapMb.toFixed(0)} MB`);
   console.log(`violations     ${failures.length}`);
   const [first] = failures;
   if (first === undefined) return true;
-  console.log(`\n${first.seed}\n${(await runSeed(first.seed, { history: true })).history}`);
+  const { history, violations } = await runSeed(first.seed, { history: true });
+  console.log(`\n${first.seed}\n${history}\n\n${violations.join('\n')}`);
   console.log(`\nAgain: npm run simulate -- --replay ${first.seed}`);
   return false;
 }
 
-function inProcess(part: number, parts: number, onProgress: (progress: Progress) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = fork(
-      fileURLToPath(import.meta.url),
-      [...process.argv.slice(2), '--part', `${part}/${parts}`],
-      {
-        execArgv: process.execArgv,
-        serialization: 'json',
-      },
-    );
-    child.on('message', (message) => onProgress(message as Progress));
-    child.on('exit', (code) =>
-      code === 0 ? resolve() : reject(new Error(`Worker ${part} ended with ${String(code)}`)),
-    );
+/**
+ * Runs everything in processes of their own.
+ *
+ * @param onProgress answers whether to go on
+ * @returns whether it went to the end
+ */
+async function inWorkers(parts: number, onProgress: (progress: Progress) => boolean): Promise<boolean> {
+  const cache = join(ROOT, 'node_modules', '.cache');
+  mkdirSync(cache, { recursive: true });
+  const directory = mkdtempSync(join(cache, 'simulate-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+  const file = compile(WORKER, ROOT, directory);
+  let goesOn = true;
+  const workers = Array.from({ length: parts }, (_, part) => {
+    const assignment: Assignment = {
+      single: !values['no-single'],
+      pairs: values.pairs,
+      from: Number(values.seed),
+      schedules: Number(values.schedules),
+      part,
+      parts,
+    };
+    return fork(file, [JSON.stringify(assignment)], { execArgv: NODE_OPTIONS });
   });
+  await Promise.all(
+    workers.map(
+      (worker, part) =>
+        new Promise<void>((resolve, reject) => {
+          worker.on('message', (message) => {
+            if (!goesOn) return;
+            goesOn = onProgress(message as Progress);
+            if (!goesOn) for (const each of workers) each.kill();
+          });
+          worker.on('exit', (code) => {
+            if (code === 0 || !goesOn) resolve();
+            else reject(new Error(`Worker ${part} ended with ${String(code)}`));
+          });
+        }),
+    ),
+  );
+  return goesOn;
 }
 
 async function mutants(): Promise<boolean> {
@@ -160,42 +145,22 @@ async function replay(seed: Seed): Promise<boolean> {
 function coverage(what: string, known: readonly string[], counts: Readonly<Record<string, number>>): void {
   const missing = known.filter((each) => counts[each] === undefined);
   console.log(`${what.padEnd(14)} ${known.length - missing.length} of ${known.length}`);
-  if (missing.length > 0)
-    console.log(
-      `               never: ${missing.slice(0, 40).join(', ')}${missing.length > 40 ? ', …' : ''}`,
-    );
-}
-
-function emptyProgress(): Progress {
-  return { runs: 0, crossings: 0, faults: 0, virtualMs: 0, reached: {}, injected: {}, failures: [] };
-}
-
-function add(counts: Record<string, number>, name: string, count: number): void {
-  counts[name] = (counts[name] ?? 0) + count;
+  if (missing.length === 0) return;
+  const shown = missing.slice(0, MISSING_SHOWN).join(', ');
+  console.log(`               never: ${shown}${missing.length > MISSING_SHOWN ? ', …' : ''}`);
 }
 
 function rate(runs: number, begun: number): string {
   return `${Math.round((runs / (performance.now() - begun)) * 1_000)}/s`;
 }
 
-function seconds(begun: number): string {
+function duration(begun: number): string {
   return `${((performance.now() - begun) / 1_000).toFixed(1)} s`;
 }
 
-function hours(ms: number): string {
-  return `${(ms / 3_600_000).toFixed(1)} h`;
-}
-
 async function main(): Promise<boolean> {
-  if (values.part !== undefined) {
-    const [part = 0, parts = 1] = values.part.split('/').map(Number);
-    await work(part, parts, (progress) => process.send?.(progress));
-    return true;
-  }
   if (values.replay !== undefined) return replay(values.replay);
   return values.mutants ? mutants() : explore();
 }
 
 process.exitCode = (await main()) ? 0 : 1;
-// What a simulated crash left waiting waits forever.
-if (process.connected) process.disconnect();

@@ -47,6 +47,7 @@ export class Laws {
   /** How often a label was stored at the broker. */
   readonly #wire = new Map<string, number>();
   readonly #topics = new Map<string, string>();
+  readonly #discarded = new Set<string>();
   /** The last place seen and its label, by what has an order. */
   readonly #last = new Map<string, { readonly place: number; readonly label: string }>();
   /** Effects that are committed, by group and label. */
@@ -123,6 +124,11 @@ export class Laws {
     this.#report('lost', `Nothing committed is lost: ${label} went to ${where}`, label);
   }
 
+  /** An operator threw it away: it need not appear any more. */
+  discarded(label: string): void {
+    this.#discarded.add(label);
+  }
+
   /** A handler begins; call the answer when it ends. */
   handling(process: string, group: string, concurrency: number, label: string): () => void {
     const id = `${process}/${group}`;
@@ -161,19 +167,23 @@ export class Laws {
 
   /** Everything committed was stored and handled. */
   get complete(): boolean {
-    for (const label of this.#committed) if (!this.#wire.has(label)) return false;
+    for (const label of this.#committed) if (!this.#isAccountedFor(label)) return false;
     return this.#unhandled().next().done === true;
   }
 
   /** Nothing more will come. */
   finish(): void {
     for (const label of this.#committed) {
-      if (this.#wire.has(label)) continue;
+      if (this.#isAccountedFor(label)) continue;
       this.#report('lost', `Nothing committed is lost: ${label} never appeared`, label);
     }
     for (const [label, group] of this.#unhandled()) {
       this.#report('lost', `Nothing committed is lost: ${label} by ${group} was never handled`, label);
     }
+  }
+
+  #isAccountedFor(label: string): boolean {
+    return this.#wire.has(label) || this.#discarded.has(label);
   }
 
   *#unhandled(): Generator<readonly [label: string, group: string]> {

@@ -5,7 +5,7 @@ import { Reflector } from '@nestjs/core';
 import { defer, lastValueFrom } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import { MemoryClient } from '../../lib/client/memory/memory-client.js';
-import type { Producer } from '../../lib/client/producer.js';
+import type { Producer, TransactionResolution } from '../../lib/client/producer.js';
 import { CommitOutcomeUnknownError, runInTransaction } from '../../lib/database/own-transaction.js';
 import { SqlSession } from '../../lib/database/sql-session.js';
 import { dataSourceTransactionHost } from '../../lib/database/transaction-host.js';
@@ -23,6 +23,7 @@ import type { InstanceWrapper } from '../../lib/listener/listener-definition.js'
 import type { RocketMQContext } from '../../lib/listener/rocketmq-context.js';
 import { jsonSerializer } from '../../lib/message/message-serializer.js';
 import { RocketMQEvents } from '../../lib/observability/rocketmq-events.js';
+import { ParkedMessages } from '../../lib/outbox/parked-messages.js';
 import { resolveOutboxOptions } from '../../lib/outbox/outbox-options.js';
 import { OutboxRelay } from '../../lib/outbox/outbox-relay.js';
 import { Outbox } from '../../lib/outbox/outbox.js';
@@ -40,6 +41,7 @@ import type { JobPlan, ListenerPlan, Scenario } from './scenario.js';
 import type { SimBroker } from './sim-broker.js';
 
 const PREFIX = 'rmq_';
+const OWN_CHECKER = 'own';
 const DRAIN_MS = 3_000;
 const NO_LEASE = { acquire: () => Promise.resolve(false) };
 
@@ -49,6 +51,8 @@ export interface Surroundings {
   readonly database: FakeDatabase;
   readonly broker: SimBroker;
   readonly checker: Checker;
+  /** Handlers that run under a lease now, by group and label. */
+  readonly underLease: Set<string>;
 }
 
 interface Order {
@@ -68,6 +72,7 @@ export class Application {
   readonly #outbox: Outbox;
   readonly #transactions: TransactionRunner;
   readonly #interceptor: IdempotencyInterceptor;
+  readonly #parked: ParkedMessages;
   readonly #events = new RocketMQEvents();
   readonly #containers: ListenerContainer[] = [];
   readonly #jobs = new Set<Promise<void>>();
@@ -96,6 +101,7 @@ export class Application {
     const events = this.#events;
     const store = new PostgresOutboxStore(new SqlSession(dataSource, 'postgres'), PREFIX);
     const options = resolveOutboxOptions({ ...scenario.outbox, ordering: scenario.ordering });
+    this.#parked = new ParkedMessages(dataSource, PREFIX, options.behindDead, events);
     this.relay = new OutboxRelay({
       store,
       lease: NO_LEASE,
@@ -125,6 +131,7 @@ export class Application {
     const checkers = new TransactionCheckers('app', events, clock);
     const logChecker = new LogChecker(log, transactionOptions, clock);
     checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
+    checkers.register(OWN_CHECKER, (message) => this.#decide(message.body));
     this.#producer.setTransactionCheck(checkers.check);
     this.#transactions = new TransactionRunner({
       dataSource,
@@ -194,7 +201,8 @@ export class Application {
     try {
       if (job.kind === 'transaction') {
         const [message] = job.messages;
-        await this.#transactions.sendInTransaction('orders', { label: message?.label }, work);
+        const options = job.ownChecker === true ? { checker: OWN_CHECKER } : {};
+        await this.#transactions.sendInTransaction('orders', { label: message?.label }, work, options);
       } else {
         await runInTransaction(this.#dataSource, work, {
           stillThere: () => Promise.resolve(true),
@@ -210,14 +218,50 @@ export class Application {
     const { scenario } = this.around;
     for (const { label, key } of messages) {
       if (key !== undefined && scenario.ordering === 'natural') await tx.query('app.lock', [key]);
-      await tx.query('app.business', [label, key]);
+      const order = { label, key: scenario.unordered === true ? undefined : key };
+      await tx.query('app.business', [label, order.key]);
       if (kind === 'outbox') {
-        await this.#outbox.send(tx, 'orders', { label, key }, key === undefined ? {} : { orderingKey: key });
+        await this.#outbox.send(tx, 'orders', order, key === undefined ? {} : { orderingKey: key });
       }
     }
     if (workMs > 0) await this.#sleep(workMs);
     if (end === 'throw') throw new Error('The business changed its mind');
     if (end === 'swallow') await tx.query('app.fail').catch(() => undefined);
+  }
+
+  /** Somebody looks at what the broker refused for good. */
+  operate(): void {
+    if (this.#stopping) return;
+    const running = this.#operate()
+      .catch(() => undefined)
+      .finally(() => this.#jobs.delete(running));
+    this.#jobs.add(running);
+  }
+
+  async #operate(): Promise<void> {
+    const { discards } = this.around.scenario;
+    const { items } = await this.#parked.list({ state: 'dead' });
+    for (const { id } of items) {
+      const message = await this.#parked.inspect(id);
+      if (message === undefined) continue;
+      const { label } = JSON.parse(message.body.toString()) as Order;
+      if (discards?.has(label)) await this.#parked.discard({ ids: [id] });
+      else await this.#parked.replay({ ids: [id] });
+    }
+  }
+
+  /** The application's own answer to a check. */
+  async #decide(body: Buffer): Promise<TransactionResolution> {
+    const { label } = JSON.parse(body.toString()) as Order;
+    const runner = this.#dataSource.createQueryRunner();
+    try {
+      const [row] = (await runner.manager.query('app.decide', [label])) as {
+        outcome: TransactionResolution;
+      }[];
+      return row?.outcome ?? 'unknown';
+    } finally {
+      await runner.release();
+    }
   }
 
   async #container(plan: ListenerPlan): Promise<ListenerContainer> {
@@ -257,7 +301,11 @@ export class Application {
           getClass: () => Listener,
           getArgs: () => [payload, context],
         } as unknown as ExecutionContext;
-        const next = { handle: () => defer(() => this.#handle(plan, payload as Order, context)) };
+        const work = (): Promise<unknown> =>
+          plan.batch === undefined
+            ? this.#handle(plan, payload as Order, context)
+            : this.#handleBatch(plan, payload as readonly Order[], context);
+        const next = { handle: () => defer(work) };
         return lastValueFrom(this.#interceptor.intercept(execution, next), { defaultValue: undefined });
       },
       filter: (_payload: unknown, context: RocketMQContext): Promise<unknown> =>
@@ -270,6 +318,7 @@ export class Application {
   async #handle(plan: ListenerPlan, order: Order, context: RocketMQContext): Promise<void> {
     const { checker } = this.around;
     const end = checker.handling(this.machine, plan, order.label);
+    const leave = this.#enterLease(plan, order);
     try {
       const { tx } = context;
       if (plan.workMs !== undefined) await this.#sleep(plan.workMs);
@@ -288,6 +337,40 @@ export class Application {
       if (!swallows) throw new Error('The handler failed');
       await tx.query('app.fail').catch(() => undefined);
     } finally {
+      leave();
+      end();
+    }
+  }
+
+  /** As long as nothing goes wrong, a lease is held by one handler. */
+  #enterLease({ group, idempotent }: ListenerPlan, { label }: Order): () => void {
+    const { underLease, scenario } = this.around;
+    const { world, name } = this.machine;
+    if (idempotent !== 'lease' || world.faults > 0 || scenario.events.length > 0) return () => undefined;
+    const id = `${group}/${label}`;
+    if (underLease.has(id))
+      world.violate(`One effect: ${name} handles ${id}, which another one has the lease of`);
+    underLease.add(id);
+    return () => underLease.delete(id);
+  }
+
+  /** What cannot be done now is to come again, the rest has its effect. */
+  async #handleBatch(
+    plan: ListenerPlan,
+    orders: readonly Order[],
+    { tx }: RocketMQContext,
+  ): Promise<readonly (Error | undefined)[]> {
+    const { checker } = this.around;
+    const end = checker.handling(this.machine, plan, orders.map(({ label }) => label).join(' '));
+    try {
+      const results: (Error | undefined)[] = [];
+      for (const { label, key } of orders) {
+        const fails = checker.shouldFail(plan, label);
+        if (!fails) await tx?.query('app.effect', [plan.group, label, key]);
+        results.push(fails ? new Error('The handler failed') : undefined);
+      }
+      return results;
+    } finally {
       end();
     }
   }
@@ -302,16 +385,17 @@ export class Application {
   }
 }
 
-function definitionOf({ group, topic, mode, concurrency }: ListenerPlan) {
+function definitionOf({ group, topic, mode, concurrency, batch }: ListenerPlan) {
   return {
     id: group,
-    batch: false,
+    batch: batch !== undefined,
     deadLettersOf: undefined,
     options: {
       topic,
       group,
       mode,
       concurrency,
+      ...(batch !== undefined && { batchSize: batch }),
       startFrom: 'first' as const,
       timeout: 20_000,
       retry: 500,

@@ -3,6 +3,7 @@ import { Laws, type Told } from '../laws/laws.js';
 import { BUSINESS, EFFECT } from './application-statements.js';
 import type { FakeDatabase, Row } from './fake-database.js';
 import type { Machine } from './machine.js';
+import { DISCARDED } from './operator-statements.js';
 import { LANE, OUTBOX, type LaneRow } from './outbox-statements.js';
 import { PARKED } from './parking-statements.js';
 import type { JobPlan, ListenerPlan, Scenario } from './scenario.js';
@@ -53,6 +54,7 @@ export class Checker {
       if (row === undefined) return;
       if (table === BUSINESS) this.#onBusiness(row);
       else if (table === EFFECT) this.#onEffect(row);
+      else if (table === DISCARDED) this.#onDiscard(row);
     };
   }
 
@@ -168,6 +170,12 @@ export class Checker {
     const key = row['key'] as string | undefined;
     this.world.history.add('database', `commits ${label}${key === undefined ? '' : ` of key ${key}`}`);
     this.#laws.committed(label, key);
+  }
+
+  #onDiscard(row: Row): void {
+    const label = row['label'] as string;
+    this.world.history.add('database', `commits that the operator discarded ${label}`);
+    this.#laws.discarded(label);
   }
 
   #onEffect(row: Row): void {

@@ -3,6 +3,7 @@ import { Prng } from './prng.js';
 import { REGRESSIONS } from './regressions.js';
 import { run, type RunResult } from './run.js';
 import { randomScenario, SMALL_SCENARIOS, type Scenario } from './scenario.js';
+import { SITUATIONS } from './situations.js';
 import { STATEMENTS } from './statements.js';
 
 /** One run, as text: `scenario:seed:faults`. The same text gives the same run. */
@@ -24,10 +25,12 @@ export function runSeed(
   );
 }
 
+const NAMED: Readonly<Record<string, Scenario>> = { ...SMALL_SCENARIOS, ...SITUATIONS, ...REGRESSIONS };
+
 function scenarioOf(name: string): Scenario {
-  const scenario = SMALL_SCENARIOS[name] ?? REGRESSIONS[name];
+  const scenario = NAMED[name];
   if (scenario === undefined) {
-    const known = [...Object.keys(SMALL_SCENARIOS), ...Object.keys(REGRESSIONS)].join(', ');
+    const known = Object.keys(NAMED).join(', ');
     throw new Error(`There is no scenario "${name}". Use random, ${known}.`);
   }
   return scenario;
@@ -64,7 +67,7 @@ export function* randomSeeds(from: number, count: number): Generator<Seed> {
 
 /** Where mutants are looked for: everything small, then chance. */
 export async function* huntingGround(from: number, count: number): AsyncGenerator<Seed> {
-  for (const name of Object.keys(REGRESSIONS)) yield `${name}:1:-`;
+  for (const name of [...Object.keys(REGRESSIONS), ...Object.keys(SITUATIONS)]) yield `${name}:1:-`;
   for (let seed = from; seed < from + count; seed++) {
     yield `random:${seed}:random`;
     for (const name of Object.keys(SMALL_SCENARIOS)) yield `${name}:${seed}:random`;

@@ -21,6 +21,8 @@ interface Waiter {
 interface Lock {
   holder: Tx;
   readonly waiting: Waiter[];
+  /** Nobody holds it, nobody waits. */
+  readonly free: () => void;
 }
 
 /** What a statement answers. */
@@ -36,7 +38,8 @@ export interface Answer {
  */
 export class FakeDatabase {
   readonly #tables = new Map<string, Map<string, Row>>();
-  readonly #locks = new Map<string, Lock>();
+  /** By table, then key. */
+  readonly #locks = new Map<string, Map<string, Lock>>();
   readonly #sequences = new Map<string, number>();
   /** Told about every row of a transaction at the moment it is committed; undefined: deleted. */
   onCommit: (table: string, key: string, row: Row | undefined) => void = () => undefined;
@@ -78,11 +81,13 @@ export class FakeDatabase {
   }
 
   /** @internal */
-  lock(tx: Tx, id: string, options: LockOptions): boolean | Promise<boolean> {
-    const lock = this.#locks.get(id);
+  lock(tx: Tx, table: string, key: string, options: LockOptions): boolean | Promise<boolean> {
+    const locks = this.#locksOf(table);
+    const lock = locks.get(key);
     if (lock === undefined) {
-      this.#locks.set(id, { holder: tx, waiting: [] });
-      tx.held.add(id);
+      const taken: Lock = { holder: tx, waiting: [], free: () => locks.delete(key) };
+      locks.set(key, taken);
+      tx.held.push(taken);
       return true;
     }
     if (lock.holder === tx) return true;
@@ -116,7 +121,7 @@ export class FakeDatabase {
 
   /** @internal */
   finish(tx: Tx, commit: boolean): void {
-    if (commit) {
+    if (commit && tx.writes !== undefined) {
       for (const [name, rows] of tx.writes) {
         const table = this.#table(name);
         for (const [key, row] of rows) {
@@ -127,19 +132,25 @@ export class FakeDatabase {
       }
     }
     tx.waitsFor?.waiter.refused(new DatabaseError('57P01', 'terminating connection'));
-    for (const id of tx.held) {
-      const lock = this.#locks.get(id);
-      if (lock?.holder !== tx) continue;
+    for (const lock of tx.held) {
       const next = lock.waiting[0];
       if (next === undefined) {
-        this.#locks.delete(id);
+        lock.free();
         continue;
       }
       lock.holder = next.tx;
-      next.tx.held.add(id);
+      next.tx.held.push(lock);
       next.granted();
     }
-    tx.held.clear();
+    tx.held.length = 0;
+  }
+
+  #locksOf(table: string): Map<string, Lock> {
+    const known = this.#locks.get(table);
+    if (known !== undefined) return known;
+    const locks = new Map<string, Lock>();
+    this.#locks.set(table, locks);
+    return locks;
   }
 
   #table(name: string): Map<string, Row> {
@@ -161,6 +172,8 @@ export class FakeDatabase {
   }
 }
 
+const NO_OPTIONS: LockOptions = {};
+
 export interface LockOptions {
   /** Do not wait. */
   readonly skip?: boolean;
@@ -169,8 +182,9 @@ export interface LockOptions {
 
 /** One transaction, as statements use it. A row is locked before it is changed. */
 export class Tx {
-  readonly writes = new Map<string, Map<string, Row | undefined>>();
-  readonly held = new Set<string>();
+  /** By table, then key; undefined: deleted. */
+  writes: Map<string, Map<string, Row | undefined>> | undefined;
+  readonly held: Lock[] = [];
   waitsFor: { readonly lock: Lock; readonly waiter: Waiter } | undefined;
   /** A statement failed: nothing but a rollback is possible. */
   failed = false;
@@ -187,19 +201,19 @@ export class Tx {
   }
 
   /** Resolves with false when the row is locked and `skip` is given. */
-  lock(table: string, key: string, options: LockOptions = {}): boolean | Promise<boolean> {
-    return this.database.lock(this, `${table}/${key}`, options);
+  lock(table: string, key: string, options: LockOptions = NO_OPTIONS): boolean | Promise<boolean> {
+    return this.database.lock(this, table, key, options);
   }
 
   get(table: string, key: string): Row | undefined {
-    const own = this.writes.get(table);
+    const own = this.writes?.get(table);
     return own?.has(key) ? own.get(key) : this.database.table(table).get(key);
   }
 
   /** Everything this transaction sees. */
   rows(table: string): Row[] {
     const committed = this.database.table(table);
-    const own = this.writes.get(table);
+    const own = this.writes?.get(table);
     if (own === undefined) return [...committed.values()];
     const visible: Row[] = [];
     for (const [key, row] of committed) if (!own.has(key)) visible.push(row);
@@ -233,6 +247,7 @@ export class Tx {
   }
 
   #own(table: string): Map<string, Row | undefined> {
+    this.writes ??= new Map();
     const known = this.writes.get(table);
     if (known !== undefined) return known;
     const own = new Map<string, Row | undefined>();

@@ -2,7 +2,7 @@ import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner 
 import { DatabaseError, type Answer, type FakeDatabase, type Tx } from './fake-database.js';
 import type { FaultKind } from './faults.js';
 import { never, type Machine } from './machine.js';
-import { statementFor, type Statement } from './statements.js';
+import { statementFor, type KnownStatement, type Statement } from './statements.js';
 
 interface Subscriber extends Pick<
   EntitySubscriberInterface,
@@ -71,16 +71,16 @@ export class FakeQueryRunner {
     } as unknown as EntityManager;
   }
 
-  async connect(): Promise<void> {
-    if (this.#connected) return;
-    await this.#call('db.connect', () => {
+  connect(): Promise<void> {
+    if (this.#connected) return Promise.resolve();
+    return this.#call('db.connect', () => {
       this.#connected = true;
     });
   }
 
   async startTransaction(): Promise<void> {
     this.isTransactionActive = true;
-    await this.#ready();
+    if (!this.#isReady) await this.#ready();
     await this.#call('db.begin', () => {
       this.#tx = this.database.begin();
     });
@@ -88,9 +88,9 @@ export class FakeQueryRunner {
 
   async query(sql: string, parameters: readonly unknown[], _structured: true): Promise<QueryAnswer> {
     const statement = this.#known(sql);
-    await this.#ready();
+    if (!this.#isReady) await this.#ready();
     try {
-      const answer = await this.#call(`db.${statement.name}`, () => this.#execute(statement, parameters));
+      const answer = await this.#call(statement.point, () => this.#execute(statement, parameters));
       this.#tell({ query: sql, success: true, rawResults: undefined });
       return { raw: undefined, records: answer.records ?? [], affected: answer.affected ?? 0 };
     } catch (error) {
@@ -152,13 +152,17 @@ export class FakeQueryRunner {
     this.#end();
   }
 
-  #known(sql: string): Statement {
+  #known(sql: string): KnownStatement {
     try {
       return statementFor(sql);
     } catch (error) {
       this.machine.world.violate((error as Error).message);
       throw error;
     }
+  }
+
+  get #isReady(): boolean {
+    return this.#connected && !this.isReleased;
   }
 
   async #ready(): Promise<void> {
@@ -171,10 +175,10 @@ export class FakeQueryRunner {
     const { machine } = this;
     const { world } = machine;
     if (!machine.alive) return never();
-    await machine.awake();
+    if (machine.frozen) await machine.awake();
     if (this.#broken) throw gone();
     const fault = world.cross(machine, point);
-    await this.#before(fault);
+    if (fault !== undefined) await this.#before(fault);
     const latency = world.latencyMs();
     const early = world.random.chance(0.5);
     this.#working = true;
@@ -183,21 +187,21 @@ export class FakeQueryRunner {
       if (latency > 0 && !early) await world.pause(latency);
       if (this.#broken) throw gone();
       if (fault === 'deadlock') throw this.#spoiled(new DatabaseError('40P01', 'deadlock detected'));
-      answer = await effect();
+      const acting = effect();
+      answer = acting instanceof Promise ? await acting : acting;
     } finally {
       this.#working = false;
       if (this.#gone) this.#end();
     }
     if (latency > 0 && early) await world.pause(latency);
-    await this.#after(fault);
+    if (fault !== undefined) await this.#after(fault);
     if (!machine.alive || machine.frozen) await machine.awake();
     if (this.#broken) throw gone();
     return answer;
   }
 
-  async #before(fault: FaultKind | undefined): Promise<void> {
+  async #before(fault: FaultKind): Promise<void> {
     const { machine } = this;
-    if (fault === undefined) return;
     if (fault === 'crash-before') {
       machine.crash();
       await never();
@@ -210,9 +214,8 @@ export class FakeQueryRunner {
     if (fault === 'fail-before') this.#break();
   }
 
-  async #after(fault: FaultKind | undefined): Promise<void> {
+  async #after(fault: FaultKind): Promise<void> {
     const { machine } = this;
-    if (fault === undefined) return;
     if (fault === 'crash-after') machine.crash();
     if (fault === 'freeze-after') machine.freeze(machine.world.freezeMs());
     if (fault === 'slow-after') await machine.world.pause(machine.world.slowMs());
@@ -231,27 +234,33 @@ export class FakeQueryRunner {
     this.#tx = undefined;
   }
 
-  async #execute(statement: Statement, parameters: readonly unknown[]): Promise<Answer> {
+  /** At once, unless something is locked. */
+  #execute(statement: Statement, parameters: readonly unknown[]): Answer | Promise<Answer> {
     const tx = this.#tx;
     if (tx === undefined) return this.#autocommit(statement, parameters);
     if (tx.failed) throw new DatabaseError('25P02', 'current transaction is aborted');
-    try {
-      return await statement.run(tx, parameters);
-    } catch (error) {
-      throw this.#spoiled(error as Error);
-    }
+    return attempt(
+      () => statement.run(tx, parameters),
+      (answer) => answer,
+      (error) => {
+        throw this.#spoiled(error);
+      },
+    );
   }
 
-  async #autocommit(statement: Statement, parameters: readonly unknown[]): Promise<Answer> {
+  #autocommit(statement: Statement, parameters: readonly unknown[]): Answer | Promise<Answer> {
     const tx = this.database.begin();
-    try {
-      const answer = await statement.run(tx, parameters);
-      tx.commit();
-      return answer;
-    } catch (error) {
-      tx.rollback();
-      throw error;
-    }
+    return attempt(
+      () => statement.run(tx, parameters),
+      (answer) => {
+        tx.commit();
+        return answer;
+      },
+      (error) => {
+        tx.rollback();
+        throw error;
+      },
+    );
   }
 
   #spoiled(error: Error): Error {
@@ -277,6 +286,21 @@ interface QueryAnswer {
   readonly raw: undefined;
   readonly records: readonly Readonly<Record<string, unknown>>[];
   readonly affected: number;
+}
+
+/** Goes on with what comes at once without waiting for it. */
+function attempt(
+  work: () => Answer | Promise<Answer>,
+  onAnswer: (answer: Answer) => Answer,
+  onError: (error: Error) => never,
+): Answer | Promise<Answer> {
+  let answer: Answer | Promise<Answer>;
+  try {
+    answer = work();
+  } catch (error) {
+    return onError(error as Error);
+  }
+  return answer instanceof Promise ? answer.then(onAnswer, onError) : onAnswer(answer);
 }
 
 function gone(): Error {

@@ -14,9 +14,16 @@ import { LaneReader } from '../../lib/outbox/lane-reader.js';
 import { Lane, type PendingRow } from '../../lib/outbox/lane.js';
 import { OutboxRelay } from '../../lib/outbox/outbox-relay.js';
 import { Outbox } from '../../lib/outbox/outbox.js';
+import type { LaneLease, ParkOrder } from '../../lib/outbox/outbox-store.js';
+import { ParkedMessages } from '../../lib/outbox/parked-messages.js';
 import { PostgresOutboxStore } from '../../lib/outbox/postgres-outbox-store.js';
 import { LogChecker } from '../../lib/transaction/log-checker.js';
 import { PostgresTransactionLog } from '../../lib/transaction/postgres-transaction-log.js';
+import {
+  LOG_CHECKER,
+  TRANSACTION_CHECKER_HEADER,
+  TransactionCheckers,
+} from '../../lib/transaction/transaction-checkers.js';
 import { TransactionRunner } from '../../lib/transaction/transaction-runner.js';
 import { runSeed, type Seed } from './explore.js';
 
@@ -103,6 +110,12 @@ function halfOf(args: readonly unknown[]): Pick<HalfMessage, 'commit' | 'rollbac
   return (half as HalfMessage | undefined) ?? { commit: nothing, rollback: nothing };
 }
 
+interface LookOfLane {
+  readonly lane: Lane;
+  readonly kind: string;
+  readonly after: number;
+}
+
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the outbox row is written outside the transaction',
@@ -177,7 +190,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'parking is not fenced by the epoch',
-    shownBy: 'parking:46:random',
+    shownBy: 'parked-late:7:db.outbox.demote=freeze-before*1',
     parts: [part(PostgresOutboxStore.prototype, 'fence', () => () => Promise.resolve(true))],
   },
   {
@@ -200,7 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'rows of slow transactions are not looked for',
-    shownBy: 'overtaken:1:-',
+    shownBy: 'slow-transaction:1:-',
     parts: [
       part(LaneReader.prototype, 'kindOf', (original) => {
         return function kindOf(this: Self, ...args: readonly never[]): unknown {
@@ -213,6 +226,64 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'rows of a key are handed on although an earlier one appears later',
     shownBy: 'overtaken:1:-',
     parts: [part(LaneReader.prototype, 'inOrder', () => (looks: unknown) => Promise.resolve(looks))],
+  },
+  {
+    name: 'slower rows are looked for below where the lane stands now, not below where the look began',
+    shownBy: 'rewound:1:-',
+    parts: [
+      part(LaneReader.prototype, 'inOrder', (original) => {
+        return function inOrder(
+          this: Self,
+          looks: readonly LookOfLane[],
+          ...rest: readonly never[]
+        ): unknown {
+          const moved = looks.map((look) => ({
+            ...look,
+            after: look.kind === 'look' ? look.lane.cursor : look.after,
+          }));
+          return original.apply(this, [moved, ...rest] as never);
+        };
+      }),
+    ],
+  },
+  {
+    name: 'what the broker refuses for good is removed',
+    shownBy: 'dead:1:-',
+    parts: [
+      part(PostgresOutboxStore.prototype, 'park', (original) => {
+        return async function park(
+          this: PostgresOutboxStore,
+          lease: LaneLease,
+          orders: readonly ParkOrder[],
+          ...rest: readonly never[]
+        ): Promise<unknown> {
+          const dead = orders.filter(({ state }) => state === 'dead');
+          if (dead.length > 0)
+            await this.settle(
+              dead.map(({ id }) => ({ lane: lease.lane, id })),
+              false,
+            );
+          const others = orders.filter(({ state }) => state !== 'dead');
+          return original.apply(this as never, [lease, others, ...rest] as never);
+        };
+      }),
+    ],
+  },
+  {
+    name: 'a dead row does not hold back those behind it',
+    shownBy: 'dead:1:-',
+    parts: [
+      part(PostgresOutboxStore.prototype, 'park', (original) => {
+        return function park(this: Self, lease: unknown, orders: unknown): unknown {
+          return original.apply(this, [lease, orders, 'skip'] as never);
+        };
+      }),
+    ],
+  },
+  {
+    name: 'what waited behind a discarded row stays there',
+    shownBy: 'dead:1:-',
+    parts: [part(ParkedMessages.prototype, 'putInOrder', () => () => Promise.resolve())],
   },
   {
     name: 'a row that a look sent is sent again when its COMMIT is answered',
@@ -258,7 +329,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a check answers rollback and leaves no tombstone',
-    shownBy: 'transaction:110:random',
+    shownBy: 'transaction:1:db.log.begin=slow-before*4,db.commit=crash-after*4',
     parts: [
       part(PostgresTransactionLog.prototype, 'decide', () => {
         return async function decide(this: PostgresTransactionLog, id: string): Promise<unknown> {
@@ -347,12 +418,34 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a lease that was released in between counts as completed',
-    shownBy: 'released-between:40:-',
+    shownBy: 'released-between:48:-',
     parts: [
       part(PostgresInboxStore.prototype, 'claim', (original) => {
         return async function claim(this: Self, ...args: readonly never[]): Promise<unknown> {
           const answer = (await original.apply(this, args as never)) as { remainingMs?: number };
           return answer.remainingMs === 0 ? { state: 'done' } : answer;
+        };
+      }),
+    ],
+  },
+  {
+    name: 'a lease is not renewed while its handler runs',
+    shownBy: 'lease-renewed:2:-',
+    parts: [part(PostgresInboxStore.prototype, 'extend', () => () => Promise.resolve(true))],
+  },
+  {
+    name: 'messages that a batch handler did not do are remembered as done',
+    shownBy: 'batch:1:-',
+    parts: [part(PostgresInboxStore.prototype, 'forget', () => () => Promise.resolve())],
+  },
+  {
+    name: 'the log answers for messages of a checker of the application',
+    shownBy: 'own-checker:1:db.commit=crash-after*1',
+    parts: [
+      part(TransactionCheckers.prototype, 'checkerOf', (original) => {
+        return function checkerOf(this: Self, message: object): unknown {
+          const headers = { [TRANSACTION_CHECKER_HEADER]: LOG_CHECKER };
+          return original.apply(this, [{ ...message, headers }] as never);
         };
       }),
     ],
@@ -364,7 +457,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an offset is committed above an unfinished message',
-    shownBy: 'consumer:18:random',
+    shownBy: 'killed-at-work:1:-',
     parts: [
       part(ProcessQueue.prototype, 'committableOffset', () => {
         return function committableOffset(this: ProcessQueue): number {

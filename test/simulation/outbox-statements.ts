@@ -22,6 +22,9 @@ const COLUMNS = [
   'sequence',
 ] as const;
 
+/** Most looks find nothing. */
+const NOTHING = {};
+
 export interface LaneRow extends Row {
   readonly lane: number;
   readonly owner: string | null;
@@ -46,13 +49,14 @@ async function changeLanes(
   change: (lane: LaneRow) => LaneRow,
 ): Promise<Row[]> {
   const changed: Row[] = [];
-  for (const { lane, epoch } of [...lanes].sort((a, b) => a.lane - b.lane)) {
+  for (const { lane, epoch } of lanes.length > 1 ? [...lanes].sort((a, b) => a.lane - b.lane) : lanes) {
+    const key = String(lane);
     const matches = (row: LaneRow): boolean => row.epoch === epoch && row.owner === owner;
-    if (!matches(tx.get(LANE, String(lane)) as LaneRow)) continue;
-    await tx.lock(LANE, String(lane));
-    const row = tx.get(LANE, String(lane)) as LaneRow;
+    if (!matches(tx.get(LANE, key) as LaneRow)) continue;
+    await tx.lock(LANE, key);
+    const row = tx.get(LANE, key) as LaneRow;
     if (!matches(row)) continue; // changed while it was waited for
-    tx.put(LANE, String(lane), change(row));
+    tx.put(LANE, key, change(row));
     changed.push({ lane });
   }
   return changed;
@@ -112,12 +116,13 @@ export const outboxStatements: readonly Statement[] = [
     text: /^SELECT \(SELECT coalesce\(array_agg\(id ORDER BY id\), '\{\}'\) FROM rmq_outbox_instance WHERE expires_at > clock_timestamp\(\)\) AS instances, \(SELECT count\(\*\) FROM rmq_outbox_lane WHERE expires_at < clock_timestamp\(\)\)/,
     run: (tx) => {
       const now = tx.now();
-      const instances = tx
-        .rows(INSTANCE)
-        .filter((row) => (row['expires_at'] as number) > now)
-        .map((row) => row['id'] as string)
-        .sort();
-      const claimable = tx.rows(LANE).filter((row) => (row['expires_at'] as number) < now).length;
+      const instances: string[] = [];
+      for (const row of tx.rows(INSTANCE)) {
+        if ((row['expires_at'] as number) > now) instances.push(row['id'] as string);
+      }
+      instances.sort();
+      let claimable = 0;
+      for (const row of tx.rows(LANE)) if ((row['expires_at'] as number) < now) claimable += 1;
       return { records: [{ instances, claimable }] };
     },
   },
@@ -184,8 +189,10 @@ export const outboxStatements: readonly Statement[] = [
     name: 'outbox.fetch',
     text: /^SELECT f\.\* FROM unnest\(\$1::smallint\[\], \$2::bigint\[\]\) AS want \(lane, after\) .* FROM rmq_outbox WHERE lane = want\.lane AND id > want\.after ORDER BY id LIMIT \$3 \) r \) f WHERE f\.before < \$4$/,
     run: (tx, [lanes, afters, limit, bytes]) => {
+      const all = tx.rows(OUTBOX);
+      if (all.length === 0) return NOTHING;
       const now = tx.now();
-      const all = tx.rows(OUTBOX).sort((a, b) => (a['id'] as number) - (b['id'] as number));
+      all.sort((a, b) => (a['id'] as number) - (b['id'] as number));
       const records = (lanes as number[]).flatMap((lane, index) => {
         const after = (afters as number[])[index] as number;
         const rows = all.filter((row) => row['lane'] === lane && (row['id'] as number) > after);

@@ -12,12 +12,16 @@ export interface ParkedRow extends Row {
   readonly due_at: number | null;
 }
 
-function parked(tx: Tx): ParkedRow[] {
+export function parked(tx: Tx): ParkedRow[] {
   return (tx.rows(PARKED) as ParkedRow[]).sort((a, b) => a.id - b.id);
 }
 
 /** Locks and changes a parked row, unless it is gone by then. */
-async function change(tx: Tx, id: number, next: (row: ParkedRow) => ParkedRow | undefined): Promise<boolean> {
+export async function change(
+  tx: Tx,
+  id: number,
+  next: (row: ParkedRow) => ParkedRow | undefined,
+): Promise<boolean> {
   await tx.lock(PARKED, String(id));
   const row = tx.get(PARKED, String(id)) as ParkedRow | undefined;
   const changed = row && next(row);
@@ -153,7 +157,7 @@ export const parkingStatements: readonly Statement[] = [
   },
   {
     name: 'outbox.count',
-    text: /^UPDATE rmq_outbox_lane SET retrying = /,
+    text: /^UPDATE rmq_outbox_lane SET retrying = greatest/,
     run: async (tx, [lane, retrying, dead]) => {
       await tx.lock(LANE, String(lane));
       const row = tx.get(LANE, String(lane)) as Row;

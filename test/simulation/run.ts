@@ -64,7 +64,7 @@ class Simulation {
     for (const topic of ['orders', 'invoices']) broker.store.createTopic(topic, scenario.queuesPerTopic);
     this.#world = world;
     this.#checker = checker;
-    this.#around = { scenario, database, broker, checker };
+    this.#around = { scenario, database, broker, checker, underLease: new Set() };
     world.machineDied = (machine) => this.#restart(machine);
   }
 
@@ -82,14 +82,13 @@ class Simulation {
           application?.machine.hear(() => application.run(job));
         }, job.at);
       }
+      if (this.scenario.operatorMs !== undefined) this.#operate(this.scenario.operatorMs);
       for (const event of this.scenario.events) clock.setTimeout(() => this.#happen(event), event.at);
       const lastBegin = Math.max(0, ...[...this.scenario.jobs, ...this.scenario.events].map(({ at }) => at));
       await clock.advance(lastBegin);
-      await clock
-        .advanceUntil(() => this.#world.faultsAreOver, this.scenario.chaosMs - lastBegin)
-        .catch(() => undefined);
+      await clock.advanceUntil(() => this.#world.faultsAreOver, this.scenario.chaosMs - lastBegin);
       this.#world.heal();
-      await clock.advanceUntil(() => this.#isOver(), SETTLE_LIMIT_MS).catch(() => undefined);
+      await clock.advanceUntil(() => this.#isOver(), SETTLE_LIMIT_MS);
       this.#checker.finish();
       await clock.settle();
     } catch (error) {
@@ -142,6 +141,17 @@ class Simulation {
     const slot = this.#applications.findIndex(({ machine }) => machine === dead);
     if (slot < 0) return;
     this.#world.clock.setTimeout(() => this.#start(slot), this.#world.random.pick([50, 500, 3_000]));
+  }
+
+  /** Every so often somebody looks at what is parked, on whichever machine is up. */
+  #operate(everyMs: number): void {
+    this.#world.clock.setTimeout(() => {
+      const up = this.#applications.find(
+        ({ machine }) => machine.alive && !machine.frozen && !machine.stopped,
+      );
+      up?.operate();
+      this.#operate(everyMs);
+    }, everyMs);
   }
 
   #happen(event: WorldEvent): void {

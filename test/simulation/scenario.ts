@@ -12,6 +12,8 @@ export interface ListenerPlan {
   readonly workMs?: number;
   /** Each message makes another one through the outbox, for this topic. */
   readonly producesTo?: string;
+  /** It takes so many messages at a time. */
+  readonly batch?: number;
 }
 
 /** One business transaction. */
@@ -27,6 +29,8 @@ export interface JobPlan {
    * - `swallow`: a statement fails, and the business goes on as if it had not
    */
   readonly end: 'commit' | 'throw' | 'swallow';
+  /** Whether the application answers for the half message itself. */
+  readonly ownChecker?: boolean;
   /** The business takes this long before it ends, milliseconds. */
   readonly workMs: number;
 }
@@ -46,6 +50,12 @@ export interface Scenario {
   readonly failures: ReadonlyMap<string, number>;
   /** The broker refuses a message with this label that many times. */
   readonly refusals: ReadonlyMap<string, number>;
+  /** So often an operator replays, or discards, what the broker refused for good, milliseconds. @default never */
+  readonly operatorMs?: number;
+  /** Labels that the operator throws away. */
+  readonly discards?: ReadonlySet<string>;
+  /** Keys have no order to keep, since dead messages let others pass. */
+  readonly unordered?: boolean;
   /** When machines are stopped in good order, or killed, and started again; and when the broker is away. */
   readonly events: readonly WorldEvent[];
   readonly duplicateRate: number;

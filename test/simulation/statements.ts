@@ -1,6 +1,7 @@
 import { applicationStatements } from './application-statements.js';
 import type { Answer, Tx } from './fake-database.js';
 import { inboxStatements } from './inbox-statements.js';
+import { operatorStatements } from './operator-statements.js';
 import { outboxStatements } from './outbox-statements.js';
 import { parkingStatements } from './parking-statements.js';
 import { sharedStatements } from './shared-statements.js';
@@ -21,14 +22,20 @@ export interface Statement {
 export const STATEMENTS: readonly Statement[] = [
   ...outboxStatements,
   ...parkingStatements,
+  ...operatorStatements,
   ...inboxStatements,
   ...sharedStatements,
   ...applicationStatements,
 ];
 
-const known = new Map<string, Statement>();
+/** A statement, and the name of the point where it leaves the process. */
+export interface KnownStatement extends Statement {
+  readonly point: string;
+}
 
-export function statementFor(sql: string): Statement {
+const known = new Map<string, KnownStatement>();
+
+export function statementFor(sql: string): KnownStatement {
   const found = known.get(sql);
   if (found !== undefined) return found;
   const text = sql.replaceAll(/\s+/g, ' ').trim();
@@ -39,8 +46,9 @@ export function statementFor(sql: string): Statement {
       `${matching.length} statements of the simulator match: ${text}. Tell it in test/simulation/*-statements.ts what the statement does.`,
     );
   }
-  known.set(sql, statement);
-  return statement;
+  const result = { ...statement, point: `db.${statement.name}` };
+  known.set(sql, result);
+  return result;
 }
 
 /** The simulator has to be taught. */

@@ -1,10 +1,10 @@
-import { FakeClock } from '../../lib/testing/fake-clock.js';
 import type { FaultKind, FaultPlan } from './faults.js';
 import { faultsAt } from './faults.js';
 import { History } from './history.js';
 import type { Machine } from './machine.js';
 import { Prng } from './prng.js';
 import type { Scenario } from './scenario.js';
+import { SimulatedClock } from './simulated-clock.js';
 
 /** More crossings than this in one run: something spins. */
 const MAX_CROSSINGS = 60_000;
@@ -19,15 +19,6 @@ export class Coverage {
       this.reached.set(point, (this.reached.get(point) ?? 0) + count);
     for (const [fault, count] of other.injected)
       this.injected.set(fault, (this.injected.get(fault) ?? 0) + count);
-  }
-}
-
-/** Microtasks are over when Node comes to its next tick; no need to go through the event loop for that. */
-class SimulatedClock extends FakeClock {
-  override settle(): Promise<void> {
-    return new Promise((resolve) => {
-      queueMicrotask(() => process.nextTick(resolve));
-    });
   }
 }
 
