@@ -11,8 +11,8 @@ import { waitFor } from '../../support/wait-for.js';
 
 /** COMMIT of a transaction with an effect waits for this lock. */
 const LOCK = 4711;
-/** What `pg` waits for an answer, milliseconds; only COMMIT takes longer. */
-const PATIENCE = 3_000;
+/** What `pg` waits for the answer to COMMIT, milliseconds. */
+const PATIENCE = 300;
 
 // `query_timeout` of pg gives up waiting, and tells the database nothing: it goes on, and commits.
 describe('a COMMIT the driver gave up waiting for', () => {
@@ -30,12 +30,16 @@ describe('a COMMIT the driver gave up waiting for', () => {
       `CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON effects DEFERRABLE INITIALLY DEFERRED
        FOR EACH ROW EXECUTE FUNCTION slow_commit()`,
     );
-    impatient = await database.connect({ extra: { query_timeout: PATIENCE } });
+    impatient = await database.connect();
   });
   afterAll(() => database.drop());
 
-  const effect = (tx: EntityManager, what: string): Promise<unknown> =>
-    tx.query(`INSERT INTO effects (what) VALUES ('${what}')`);
+  /** As `query_timeout` in the options of the DataSource, from now on: what comes before COMMIT may take its time. */
+  const effect = async (tx: EntityManager, what: string): Promise<void> => {
+    await tx.query(`INSERT INTO effects (what) VALUES ('${what}')`);
+    const client = (await tx.queryRunner?.connect()) as { connectionParameters: { query_timeout: number } };
+    client.connectionParameters.query_timeout = PATIENCE;
+  };
   const isCommitted = async (what: string): Promise<boolean> => {
     const rows = await database.dataSource.query<unknown[]>('SELECT 1 FROM effects WHERE what = $1', [what]);
     return rows.length === 1;
