@@ -32,6 +32,8 @@ const PROGRESS_EVERY_MS = 10_000;
 /** Brokers keep the queue locks of a dead consumer for a minute; then a backlog has to be handled. */
 const LAST_CATCH_UP_MS = 300_000;
 const POLL_MS = 500;
+/** At most; on a busy machine it is never as quick as it should be. */
+const WARM_UP_MS = 30_000;
 /** An orderly stop of a broker takes half of it. */
 const INTERRUPTED_FAULT_MS = 30_000;
 
@@ -92,7 +94,7 @@ export class Run {
     this.fleet = fleet;
     await this.assemble(fleet);
     print(`  ${fleet.describe()} work; histories in ${folder}`);
-    await recovery({ progress, limitMs: LAST_CATCH_UP_MS, signal });
+    await recovery({ progress, limitMs: WARM_UP_MS, signal });
 
     const begin = performance.now();
     const conductor = new Conductor({ ...options, fleet, surroundings, progress, log });
