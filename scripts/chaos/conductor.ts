@@ -49,6 +49,7 @@ export class Conductor {
   private readonly background = new Set<Promise<void>>();
   private deck: FaultKind[] = [];
   private number = 0;
+  private end = 0;
   /** Ends what waits in the background when the run is over. */
   private readonly over = new AbortController();
   private readonly ended: AbortSignal;
@@ -71,9 +72,9 @@ export class Conductor {
 
   /** Returns when time is over, every kind has had its turn, and no fault is active. */
   async run(): Promise<void> {
-    const end = performance.now() + this.options.minutes * 60_000;
+    this.end = performance.now() + this.options.minutes * 60_000;
     const goesOn = (): boolean =>
-      !this.options.signal.aborted && (performance.now() < end || this.firstRound.size > 0);
+      !this.options.signal.aborted && (!this.timeIsOver || this.firstRound.size > 0);
     const lanes = Array.from({ length: this.short ? LANES_WHEN_SHORT : 1 }, () => this.lane(goesOn));
     try {
       await Promise.all(lanes);
@@ -94,12 +95,19 @@ export class Conductor {
     }
   }
 
+  private get timeIsOver(): boolean {
+    return performance.now() >= this.end;
+  }
+
   /** The next of the shuffled kinds that has nothing in common with those that are active. */
   private draw(): FaultKind | undefined {
     if (this.deck.length === 0) this.deck = shuffled(this.options.kinds, this.random);
     const touched = new Set([...this.touched.values()].flat());
     const index = this.deck.findIndex(
-      (kind) => !this.touched.has(kind) && !kind.touches.some((target) => touched.has(target)),
+      (kind) =>
+        !this.touched.has(kind) &&
+        !kind.touches.some((target) => touched.has(target)) &&
+        (this.firstRound.has(kind) || !this.timeIsOver),
     );
     return index < 0 ? undefined : this.deck.splice(index, 1)[0];
   }
