@@ -1,5 +1,5 @@
 /**
- * Runs the simulator: `npm run simulate -- --schedules N --seed S [--workers W] [--pairs] [--no-single]`,
+ * Runs the simulator: `npm run simulate -- --schedules N --seed S [--workers W] [--pairs] [--no-single] [--every N]`,
  * `--replay SEED` for one run with its history, `--mutants` to see that wrong code is noticed. Stops at the first
  * broken law, unless told to `--go-on`. Exits with 1 when a law was broken, or a mutant went unnoticed.
  */
@@ -28,6 +28,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: '1' },
     pairs: { type: 'boolean', default: false },
+    every: { type: 'string', default: '1' },
     'no-single': { type: 'boolean', default: false },
     'go-on': { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
@@ -95,6 +96,7 @@ async function inWorkers(parts: number, onProgress: (progress: Progress) => bool
       schedules: Number(values.schedules),
       part,
       parts,
+      every: Number(values.every),
     };
     return fork(file, [JSON.stringify(assignment)], { execArgv: NODE_OPTIONS });
   });

@@ -17,6 +17,8 @@ export interface Assignment {
   /** It takes the schedules whose number leaves this remainder. */
   readonly part: number;
   readonly parts: number;
+  /** Of those that are enumerated or made up, one of so many. */
+  readonly every: number;
 }
 
 const REPORT_EVERY_MS = 1_000;
@@ -35,8 +37,10 @@ async function work(assignment: Assignment): Promise<void> {
   let progress = emptyProgress();
   let reportedAt = performance.now();
   let index = 0;
+  const { part, parts, every } = assignment;
   for await (const seed of seedsOf(assignment)) {
-    if (index++ % assignment.parts !== assignment.part) continue;
+    const number = index++ / every;
+    if (number % parts !== part) continue;
     const { violations, crossings, faults, virtualMs, coverage } = await runSeed(seed);
     progress.runs += 1;
     progress.crossings += crossings;

@@ -5,9 +5,15 @@ import { run, type RunResult } from './run.js';
 import { randomScenario, SMALL_SCENARIOS, type Scenario } from './scenario.js';
 import { SITUATIONS } from './situations.js';
 import { STATEMENTS } from './statements.js';
+import { variedScenario } from './varied-scenario.js';
 
 /** One run, as text: `scenario:seed:faults`. The same text gives the same run. */
 export type Seed = string;
+
+const MADE_UP: Readonly<Record<string, (random: Prng) => Scenario>> = {
+  random: randomScenario,
+  varied: variedScenario,
+};
 
 /** Runs what a seed stands for. */
 export function runSeed(
@@ -16,7 +22,7 @@ export function runSeed(
 ): Promise<RunResult> {
   const [name = '', number = '1', faults = '-'] = seed.split(':');
   const random = new Prng(Number(number));
-  const scenario = name === 'random' ? randomScenario(random) : scenarioOf(name);
+  const scenario = MADE_UP[name]?.(random) ?? scenarioOf(name);
   return run(
     scenario,
     Number(number),
@@ -31,13 +37,19 @@ function scenarioOf(name: string): Scenario {
   const scenario = NAMED[name];
   if (scenario === undefined) {
     const known = Object.keys(NAMED).join(', ');
-    throw new Error(`There is no scenario "${name}". Use random, ${known}.`);
+    throw new Error(`There is no scenario "${name}". Use random, varied, ${known}.`);
   }
   return scenario;
 }
 
+/** Whose calls all fail once. */
+const ENUMERATED = [
+  ...Object.keys(SMALL_SCENARIOS),
+  ...['dead', 'dead-skipped', 'batch', 'lease-renewed', 'own-checker', 'leaving'],
+];
+
 /** Every fault at every crossing of the border of a process, one at a time. */
-export async function* singleFaults(scenarios = Object.keys(SMALL_SCENARIOS)): AsyncGenerator<Seed> {
+export async function* singleFaults(scenarios: readonly string[] = ENUMERATED): AsyncGenerator<Seed> {
   for (const name of scenarios) {
     for (const [crossing, point] of (await traceOf(name)).entries()) {
       for (const kind of faultsAt(point)) yield `${name}:1:${crossing}=${kind}`;
@@ -62,7 +74,9 @@ export async function* pairsOfDeaths(scenarios = Object.keys(SMALL_SCENARIOS)): 
 
 /** Scenarios and faults that a number makes up. */
 export function* randomSeeds(from: number, count: number): Generator<Seed> {
-  for (let seed = from; seed < from + count; seed++) yield `random:${seed}:random`;
+  for (let seed = from; seed < from + count; seed++) {
+    yield `${seed % 4 === 3 ? 'varied' : 'random'}:${seed}:random`;
+  }
 }
 
 /** Where mutants are looked for: everything small, then chance. */

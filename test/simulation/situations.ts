@@ -51,6 +51,7 @@ export const SITUATIONS: Readonly<Record<string, Scenario>> = {
   dead: {
     ...QUIET,
     name: 'dead',
+    chaosMs: 12_000,
     lanes: 1,
     listeners: [],
     outbox: { ...QUIET.outbox, maxAttempts: 1 },
@@ -71,6 +72,7 @@ export const SITUATIONS: Readonly<Record<string, Scenario>> = {
   'dead-skipped': {
     ...QUIET,
     name: 'dead-skipped',
+    chaosMs: 12_000,
     lanes: 1,
     listeners: [],
     outbox: { ...QUIET.outbox, maxAttempts: 2, behindDead: 'skip', fetchSize: 2 },
@@ -88,6 +90,7 @@ export const SITUATIONS: Readonly<Record<string, Scenario>> = {
   'lease-renewed': {
     ...QUIET,
     name: 'lease-renewed',
+    chaosMs: 12_000,
     lanes: 1,
     duplicateRate: 1,
     listeners: [
@@ -121,6 +124,24 @@ export const SITUATIONS: Readonly<Record<string, Scenario>> = {
     events: [
       { at: 1_600, kind: 'kill', machine: 0 },
       { at: 1_650, kind: 'kill', machine: 1 },
+    ],
+  },
+  /** Instances that leave in good order, one after the other, while messages come twice. */
+  leaving: {
+    ...QUIET,
+    name: 'leaving',
+    chaosMs: 12_000,
+    ordering: 'strict',
+    duplicateRate: 1,
+    listeners: [
+      { group: 'effects', topic: 'orders', mode: 'concurrent', idempotent: 'transaction', concurrency: 2 },
+    ],
+    jobs: LETTERS.slice(0, 4).map((label, index) =>
+      job(100 + index * 700, index % 2, `${label}@k ${label}1`),
+    ),
+    events: [
+      { at: 900, kind: 'stop', machine: 0 },
+      { at: 2_500, kind: 'stop', machine: 1 },
     ],
   },
   /** Batches in which some messages are to come again. */
