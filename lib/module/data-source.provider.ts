@@ -1,6 +1,7 @@
 import type { InjectionToken, Provider } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { DataSource } from 'typeorm';
+import { guardConnections } from '../database/guard-connections.js';
 import type { InstanceWrapper } from '../listener/listener-definition.js';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import { MODULE_OPTIONS_TOKEN } from './rocketmq.module-definition.js';
@@ -30,7 +31,9 @@ export const dataSourceProvider: Provider = {
         `${needed.join(', ')} need${needed.length === 1 ? 's' : ''} a TypeORM DataSource, and there is no provider ${describe(options.database?.dataSource)}. Import TypeOrmModule.forRoot (@nestjs/typeorm), or name the provider's token in database.dataSource.`,
       );
     }
-    return made(wrapper);
+    const dataSource = await made(wrapper);
+    guardConnections(dataSource);
+    return dataSource;
   },
 };
 
