@@ -45,7 +45,12 @@ function scenarioOf(name: string): Scenario {
 /** Whose calls all fail once. */
 const ENUMERATED = [
   ...Object.keys(SMALL_SCENARIOS),
-  ...['dead', 'dead-skipped', 'batch', 'lease-renewed', 'own-checker', 'leaving'],
+  'dead',
+  'dead-skipped',
+  'batch',
+  'lease-renewed',
+  'own-checker',
+  'leaving',
 ];
 
 /** Every fault at every crossing of the border of a process, one at a time. */
