@@ -1,9 +1,9 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { RocketMQError } from '../message/rocketmq-error.js';
 import { sqlDialect } from './sql-dialect.js';
-import { sqlErrorKind } from './sql-error.js';
+import { isRefusal, sqlErrorKind } from './sql-error.js';
 import { sqliteGate } from './sqlite-gate.js';
-import { commitRolledBack, journalOf } from './transaction-journal.js';
+import { commitFailed, commitRolledBack, journalOf } from './transaction-journal.js';
 
 /** What the database isolates a transaction from. */
 export type IsolationLevel = Parameters<QueryRunner['startTransaction']>[0];
@@ -93,7 +93,8 @@ async function transact<T>(
   } catch (error) {
     if (!queryRunner.isTransactionActive) return result; // committed; a subscriber failed afterwards
     await queryRunner.rollbackTransaction().catch(() => undefined);
-    throw sqlErrorKind(error) === 'connection' ? new CommitOutcomeUnknownError(error) : error;
+    const unknown = sqlErrorKind(error) === 'connection' || (commitFailed(queryRunner) && !isRefusal(error));
+    throw unknown ? new CommitOutcomeUnknownError(error) : error;
   }
   if (commitRolledBack(queryRunner)) throw swallowed();
   return result;

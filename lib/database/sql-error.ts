@@ -75,6 +75,23 @@ export function sqlErrorKind(error: unknown): SqlErrorKind {
   return 'other';
 }
 
+/**
+ * Whether the database itself said no to a statement, and goes on. Everything else (a broken stream, a driver that gave
+ * up) tells nothing about what became of it.
+ */
+export function isRefusal(error: unknown): boolean {
+  if (sqlErrorKind(error) === 'connection') return false;
+  const { severity, sqlState, code } = (underlying(error) ?? {}) as DriverError & {
+    readonly severity?: unknown;
+  };
+  // Only errors that a server sent have them: pg, mysql2. SQLite is not somewhere else.
+  return (
+    typeof severity === 'string' ||
+    typeof sqlState === 'string' ||
+    (typeof code === 'string' && code.startsWith('SQLITE_'))
+  );
+}
+
 /** A failure of the database, in this library's own terms; other errors pass through. */
 export function databaseFailure(error: unknown, doing: string): RocketMQError {
   if (error instanceof RocketMQError) return error;

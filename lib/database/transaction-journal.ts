@@ -15,6 +15,7 @@ export interface TransactionJournal {
 
 const JOURNAL = Symbol('nestjs-rocketmq.transaction-journal');
 const ROLLED_BACK = Symbol('nestjs-rocketmq.rolled-back');
+const COMMIT_FAILED = Symbol('nestjs-rocketmq.commit-failed');
 
 /** One bag per query runner; TypeORM leaves it to its users. */
 type RunnerData = Record<symbol, unknown>;
@@ -32,6 +33,7 @@ export function journalOf(queryRunner: QueryRunner): TransactionJournal {
   if (journal === undefined) {
     journal = { afterCommit: [], trusted: true };
     data[JOURNAL] = journal;
+    data[COMMIT_FAILED] = false;
   }
   return journal;
 }
@@ -42,6 +44,11 @@ export function journalOf(queryRunner: QueryRunner): TransactionJournal {
  */
 export function commitRolledBack(queryRunner: QueryRunner): boolean {
   return (queryRunner.data as RunnerData)[ROLLED_BACK] === true;
+}
+
+/** Whether COMMIT was sent last, and failed: false when a subscriber failed before it. */
+export function commitFailed(queryRunner: QueryRunner): boolean {
+  return (queryRunner.data as RunnerData)[COMMIT_FAILED] === true;
 }
 
 /** Watches the DataSource's transactions. `initialize()` replaces the list of subscribers, so this is repeated. */
@@ -56,6 +63,7 @@ const journalKeeper: EntitySubscriberInterface = {
     if (journal === undefined) return;
     if (!success || ROLLBACK.test(query)) journal.trusted = false;
     if (query === 'COMMIT') {
+      data[COMMIT_FAILED] = !success;
       data[ROLLED_BACK] = (rawResults as { command?: unknown } | undefined)?.command === 'ROLLBACK';
     }
   },
