@@ -4,7 +4,6 @@ import type {
   ConsumerEngine,
   ConsumerProfile,
   GroupMember,
-  PulledMessage,
   PullRequest,
   PullResult,
   QueueRoutes,
@@ -14,18 +13,12 @@ import type { OffsetStore } from '../consumer/offset-store.js';
 import { RemoteBrokerOffsetStore } from '../consumer/remote-broker-offset-store.js';
 import type { StoredMessage as ConsumedMessage, StoredPosition } from '../consumer/stored-message.js';
 import type { TopicSubscription } from '../consumer/topic-subscription.js';
-import { aborted } from './broker-connection.js';
 import type { BrokerRequest } from './broker-faults.js';
 import type { ConsumerGroup, GroupMember as RegisteredMember } from './consumer-group.js';
-import { compileFilter, type MessageMatcher } from './filter/message-matcher.js';
-import type { PullAnswer } from './memory-broker.js';
 import type { MemoryClientContext, Membership } from './memory-client-context.js';
-import { messageIdOf, offsetMessageIdOf, toReceivedMessage, type StoredMessage } from './stored-message.js';
+import { MemoryPulls } from './memory-pulls.js';
+import { messageIdOf } from './stored-message.js';
 
-/** Reason of aborts nobody hears of; without one a DOMException with a stack is made each time. */
-const OVER = 'over';
-/** What an answer may take beyond the time the broker may hold the pull. Source: CONSUMER_TIMEOUT_MILLIS_WHEN_SUSPEND. */
-const ANSWER_GRACE_MS = 15_000;
 /** As the other engines have it: better to ask again than to wait. Milliseconds. */
 const LOCK_TIMEOUT_MS = 3_000;
 
@@ -58,7 +51,7 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
   readonly #group: string;
   readonly #membership: Membership;
   readonly #joined: Set<{ heartbeat(): Promise<void> }>;
-  readonly #matchers = new WeakMap<TopicSubscription, MessageMatcher>();
+  readonly #pulls: MemoryPulls;
   #member: GroupMember | undefined;
 
   constructor(
@@ -73,6 +66,7 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
     this.#membership = membership;
     this.#joined = joined;
     this.clientId = context.clientId;
+    this.#pulls = new MemoryPulls(context, this.#group);
     const { broker } = context;
     this.routes = {
       subscribeQueues: (topic) => this.#ask({ kind: 'route', topic }, () => broker.readableQueues(topic)),
@@ -128,37 +122,11 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
   }
 
   async checkFilter(_queue: MessageQueue, subscription: TopicSubscription): Promise<void> {
-    this.#matcherOf(subscription);
+    this.#pulls.matcherOf(subscription);
   }
 
-  async pull(request: PullRequest): Promise<PullResult> {
-    const { queue, subscription, offset, suspendMs, signal } = request;
-    const { topic, queueId } = queue;
-    const matches = this.#matcherOf(subscription);
-    const hold = new AbortController();
-    const release = (): void => hold.abort(OVER);
-    signal.addEventListener('abort', release, { once: true });
-    try {
-      const { messages, nextOffset, minOffset } = await this.#ask(
-        { kind: 'pull', group: this.#group, topic, queueId },
-        () => this.#answerPull(request, hold.signal),
-        suspendMs + ANSWER_GRACE_MS,
-        signal,
-      );
-      if (signal.aborted) throw aborted('pull');
-      if (minOffset !== undefined) return { status: 'offset-moved', nextOffset, minOffset };
-      if (nextOffset === offset) return { status: 'nothing', nextOffset };
-      const wanted = messages.filter(({ properties }) => matches(properties));
-      return {
-        status: 'found',
-        messages: wanted.flatMap((stored) => this.#deliver(stored)),
-        unreadable: [],
-        nextOffset,
-      };
-    } finally {
-      signal.removeEventListener('abort', release);
-      release();
-    }
+  pull(request: PullRequest): Promise<PullResult> {
+    return this.#pulls.pull(request);
   }
 
   forget(): void {
@@ -216,7 +184,7 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
   lockQueues(_brokerName: string, queues: readonly MessageQueue[]): Promise<MessageQueue[]> {
     const { broker, requestTimeoutMs } = this.#context;
     return this.#ask(
-      { kind: 'lock', group: this.#group, ...queues[0] },
+      { kind: 'lock', group: this.#group },
       () =>
         queues.filter(({ topic, queueId }) => broker.group(this.#group).lock(this.clientId, topic, queueId)),
       Math.min(requestTimeoutMs, LOCK_TIMEOUT_MS),
@@ -226,7 +194,7 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
   unlockQueues(_brokerName: string, queues: readonly MessageQueue[]): Promise<void> {
     const { broker, requestTimeoutMs } = this.#context;
     return this.#ask(
-      { kind: 'unlock', group: this.#group, ...queues[0] },
+      { kind: 'unlock', group: this.#group },
       () => {
         for (const { topic, queueId } of queues) {
           broker.unlockQueue(this.#group, this.clientId, topic, queueId);
@@ -258,52 +226,6 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
     // Nothing is held for a consumer.
   }
 
-  /** What the broker does with a pull: it answers as soon as it has something to say. */
-  async #answerPull(request: PullRequest, hold: AbortSignal): Promise<PullAnswer> {
-    const { queue, offset, maxMessages, suspendMs, commitOffset } = request;
-    const { topic, queueId } = queue;
-    const { broker, connection } = this.#context;
-    if (commitOffset !== undefined && commitOffset > 0) {
-      this.#offsets().setOffset(topic, queueId, commitOffset);
-    }
-    const answer = broker.read(topic, queueId, offset, maxMessages);
-    if (answer.messages.length > 0 || answer.minOffset !== undefined) return answer;
-    const over = new AbortController();
-    const release = (): void => over.abort(OVER);
-    const { clock } = broker.settings;
-    const timer = clock.setTimeout(release, suspendMs);
-    if (hold.aborted) release();
-    hold.addEventListener('abort', release, { once: true });
-    try {
-      await broker.whenArrived(topic, queueId, offset, over.signal);
-    } finally {
-      clock.clearTimeout(timer);
-      hold.removeEventListener('abort', release);
-    }
-    connection.assertUp('pull');
-    return broker.read(topic, queueId, offset, maxMessages);
-  }
-
-  /** Once, or as often as the fault script says. */
-  #deliver(stored: StoredMessage): PulledMessage[] {
-    const { broker, namespace } = this.#context;
-    const { topic, queueId, queueOffset, reconsumeTimes, commitLogOffset } = stored;
-    const fault = broker.settings.faults.onDeliver?.({
-      clientId: this.clientId,
-      group: this.#group,
-      topic,
-      queueId,
-      queueOffset,
-      messageId: messageIdOf(stored.properties),
-      attempt: reconsumeTimes + 1,
-    });
-    const consumed = { ...stored, flag: 0, offsetMessageId: offsetMessageIdOf(commitLogOffset) };
-    return Array.from({ length: Math.max(1, fault?.copies ?? 1) }, () => ({
-      message: toReceivedMessage(stored, broker.name, (name) => namespace.unwrap(name)),
-      stored: consumed,
-    }));
-  }
-
   #offsets(): ConsumerGroup {
     return this.#context.broker.group(this.#group);
   }
@@ -320,21 +242,11 @@ class MemoryConsumerBroker implements ConsumerBroker, RegisteredMember {
     );
   }
 
-  /** @throws RocketMQError `BROKER_REJECTED` for SQL92 that is not understood */
-  #matcherOf(subscription: TopicSubscription): MessageMatcher {
-    const known = this.#matchers.get(subscription);
-    if (known) return known;
-    const matcher = compileFilter(subscription);
-    this.#matchers.set(subscription, matcher);
-    return matcher;
-  }
-
   #ask<T>(
     request: Omit<BrokerRequest, 'clientId'>,
     act: () => T | Promise<T>,
     timeoutMs: number = this.#context.requestTimeoutMs,
-    signal?: AbortSignal,
   ): Promise<T> {
-    return this.#context.connection.request(request, act, { timeoutMs, signal });
+    return this.#context.connection.request(request, act, { timeoutMs });
   }
 }

@@ -4,6 +4,7 @@ import { delayLevelFor, scheduledLevel } from '../../../lib/client/consumer/dela
 import { FairDispatcher } from '../../../lib/client/consumer/fair-dispatcher.js';
 import { FlowControl } from '../../../lib/client/consumer/flow-control.js';
 import { ProcessQueue } from '../../../lib/client/consumer/process-queue.js';
+import { FakeClock } from '../../../lib/testing/fake-clock.js';
 import { pulledRange } from './held.js';
 
 const newQueue = (queueId: number): ProcessQueue =>
@@ -165,6 +166,25 @@ describe('fair dispatch', () => {
       turns++;
     }
     expect(turns).toBeGreaterThanOrEqual(3);
+  });
+
+  it('has its turns from a clock that knows only time, as the simulator does', async () => {
+    const clock = new FakeClock();
+    const queue = newQueue(0);
+    fill(queue, 600);
+    const dispatcher: FairDispatcher = new FairDispatcher(1_000, clock, (processQueue) => {
+      finish(processQueue, 1);
+      queueMicrotask(() => dispatcher.ended());
+      return true;
+    });
+    dispatcher.offer(queue);
+    expect(queue.count).toBe(600 - 256);
+    await clock.settle();
+    expect(queue.count).toBe(600 - 256);
+    await clock.advance(0);
+    expect(queue.count).toBe(0);
+    dispatcher.close();
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('begins nothing after it was closed', () => {

@@ -39,6 +39,18 @@ describe('ProcessQueue', () => {
     expect(queue.nextOffset).toBe(102);
   });
 
+  it('keeps every copy of a message that comes several times with one pull, and commits none before the last', () => {
+    const queue = new ProcessQueue(QUEUE, 5);
+    queue.put([pulled(4), pulled(5), pulled(5), pulled(6)], 7);
+    const [first, copy, next] = queue.take(3, anyMessage);
+    queue.finish(first!);
+    queue.finish(next!);
+    expect([queue.committableOffset, queue.count]).toEqual([5, 1]);
+    queue.finish(copy!);
+    expect(queue.committableOffset).toBe(7);
+    expect(queue.put([pulled(6)], 7)).toEqual([]);
+  });
+
   it('counts messages, bytes and span of what is unfinished', () => {
     const queue = new ProcessQueue(QUEUE, 0);
     queue.put(pulledRange(0, 5), 5);

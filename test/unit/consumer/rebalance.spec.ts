@@ -14,19 +14,25 @@ const QUEUES: readonly MessageQueue[] = [0, 1, 2, 3].map((queueId) => ({
 /** A group as the broker lists it, and what this member takes. */
 function setUp(members: readonly string[]) {
   const clock = new FakeClock();
-  const group = { members, heartbeats: 0 };
+  const group = { members, heartbeats: 0, asked: 0, route: Promise.resolve() };
   const shares: number[][] = [];
   const complete: string[] = [];
   const rebalance = new Rebalance(
     { clientId: 'me', clock },
     {
       routes: {
-        subscribeQueues: async () => QUEUES,
+        subscribeQueues: async () => {
+          await group.route;
+          return QUEUES;
+        },
         track: () => undefined,
         untrack: () => undefined,
         onChange: () => () => undefined,
       },
-      members: async () => group.members,
+      members: async () => {
+        group.asked++;
+        return group.members;
+      },
       heartbeat: async () => void group.heartbeats++,
     },
     {
@@ -82,6 +88,20 @@ describe('rebalance', () => {
     await clock.settle();
     expect([shares, group.heartbeats]).toEqual([[], 1]);
     await rebalance.stop();
+  });
+
+  it('asks for nothing more once it is told to stop, even in the middle of a round', async () => {
+    const { clock, group, rebalance, shares } = setUp(['me']);
+    let answer = (): void => undefined;
+    group.route = new Promise((resolve) => (answer = resolve));
+    rebalance.start();
+    await clock.settle();
+    const stopped = rebalance.stop();
+    answer();
+    await stopped;
+    expect([shares, group.asked, group.heartbeats]).toEqual([[], 0, 0]);
+    await clock.settle();
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('looks again every 20 s, and at once when it is told to', async () => {
