@@ -35,6 +35,13 @@ module.exports = {
       to: { path: '^lib/client/(remoting|grpc|memory)/' },
     },
     {
+      name: 'consumer-does-not-know-engines',
+      comment: 'one consumer for all engines: what differs is behind consumer-broker.ts',
+      severity: 'error',
+      from: { path: '^lib/client/(consumer|allocation)/' },
+      to: { path: '^lib/client/(remoting|grpc|memory)/' },
+    },
+    {
       name: 'no-framework-below-features',
       comment: 'message/ and client/ are usable without Nest and TypeORM',
       severity: 'error',

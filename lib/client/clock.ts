@@ -13,6 +13,11 @@ export interface Clock {
   setTimeout(callback: () => void, ms: number): ClockTimer;
   /** Takes a timer back; one that is over is fine. */
   clearTimeout(timer: ClockTimer): void;
+  /**
+   * Calls back when the event loop has looked after sockets and timers. Returns what takes that back.
+   * @default `setTimeout` with 0
+   */
+  nextTurn?(callback: () => void): () => void;
 }
 
 /** The machine's clock. Timers do not keep the process alive by themselves. */
@@ -21,7 +26,18 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
   setTimeout: (callback, ms) => setTimeout(callback, ms).unref(),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  nextTurn: (callback) => {
+    const immediate = setImmediate(callback);
+    return () => clearImmediate(immediate);
+  },
 };
+
+/** As {@link Clock.nextTurn}, on a clock that may not have it. */
+export function nextTurn(clock: Clock, callback: () => void): () => void {
+  if (clock.nextTurn) return clock.nextTurn(callback);
+  const timer = clock.setTimeout(callback, 0);
+  return () => clock.clearTimeout(timer);
+}
 
 /** Resolves after `ms` on the given clock, or at once when the signal aborts. Never rejects. */
 export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {

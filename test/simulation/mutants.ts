@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { ProcessQueue } from '../../lib/client/memory/consumer/process-queue.js';
+import { ProcessQueue } from '../../lib/client/consumer/process-queue.js';
 import { MemoryClient } from '../../lib/client/memory/memory-client.js';
 import type { HalfMessage } from '../../lib/client/producer.js';
 import { journalOf } from '../../lib/database/transaction-journal.js';

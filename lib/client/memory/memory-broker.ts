@@ -1,14 +1,14 @@
-import { DEAD_LETTER_REASON } from '../../message/dead-letter-reason.js';
 import type { MessageQueue } from '../../message/message.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import type { Clock } from '../clock.js';
+import { retryTopicOf } from '../consumer/retry-topic.js';
 import type { StartFrom } from '../push-consumer.js';
 import type { MemoryBrokerHandle } from '../rocketmq-client.js';
 import { Answer, refusal, topicNotFound } from './broker-answer.js';
 import { BrokerConnection } from './broker-connection.js';
 import { ConsumerGroup, type GroupMember } from './consumer-group.js';
 import { DelayedMessages } from './delayed-messages.js';
-import { deadLetterTopicOf, retryTopicOf } from './group-topics.js';
+import { deadLetterTopicOf } from './group-topics.js';
 import { HalfMessages } from './half-messages.js';
 import { brokerSettings, type BrokerSettings, type MemoryBrokerOptions } from './memory-broker-options.js';
 import type { MemoryQueue } from './memory-queue.js';
@@ -27,6 +27,8 @@ export interface PullAnswer {
   readonly messages: readonly StoredMessage[];
   /** Where the next pull goes on. */
   readonly nextOffset: number;
+  /** Set when there is no such offset. */
+  readonly minOffset?: number | undefined;
 }
 
 export interface SendBackRequest {
@@ -35,8 +37,6 @@ export interface SendBackRequest {
   /** 0: by how often it was delivered; -1: to the dead-letter topic. */
   readonly delayLevel: number;
   readonly maxReconsumeTimes: number;
-  /** Of a dead letter. */
-  readonly reason?: string | undefined;
 }
 
 /** Says whether it waited for the reply. */
@@ -242,8 +242,8 @@ export class MemoryBroker implements MemoryBrokerHandle {
   }
 
   /** @internal CONSUMER_SEND_MSG_BACK: a copy in the retry topic after a delay, or in the dead-letter topic. */
-  sendBack(request: SendBackRequest): { readonly dead: boolean } {
-    const { group, message, delayLevel, maxReconsumeTimes, reason } = request;
+  sendBack(request: SendBackRequest): void {
+    const { group, message, delayLevel, maxReconsumeTimes } = request;
     const dead = delayLevel < 0 || message.reconsumeTimes >= maxReconsumeTimes;
     const topic = dead ? deadLetterTopicOf(group) : retryTopicOf(group);
     this.store.ensureTopic(topic, 1);
@@ -258,11 +258,9 @@ export class MemoryBroker implements MemoryBrokerHandle {
       [Property.ORIGIN_MESSAGE_ID]: originId,
       [Property.DELAY_LEVEL]: String(dead ? 0 : level),
       [Property.WAIT]: 'false',
-      ...(dead && reason !== undefined ? { [DEAD_LETTER_REASON]: reason } : {}),
     };
     const reconsumeTimes = message.reconsumeTimes + 1;
     this.storeAll([{ topic, queueId: 0, body, properties, bornTimestamp, bornHost, reconsumeTimes }]);
-    return { dead };
   }
 
   /** @internal Reads on from an offset. */
@@ -270,8 +268,20 @@ export class MemoryBroker implements MemoryBrokerHandle {
     const queue = this.#queue(topic, queueId);
     // An offset beyond the end was valid before the topic was made anew: go on from its end.
     const from = Math.min(Math.max(offset, queue.minOffset), queue.maxOffset);
+    if (from !== offset) return { messages: [], nextOffset: from, minOffset: queue.minOffset };
     const messages = queue.from(from, limit);
     return { messages, nextOffset: from + messages.length };
+  }
+
+  /** @internal @throws BrokerError when it is gone */
+  messageAt(topic: string, queueId: number, offset: number): StoredMessage {
+    const message = this.#queue(topic, queueId).at(offset);
+    if (message) return message;
+    throw refusal(
+      'BROKER_REJECTED',
+      Answer.SYSTEM_ERROR,
+      `Queue ${queueId} of "${topic}" has no message at offset ${offset} any more. Store it anew.`,
+    );
   }
 
   /** @internal Resolves when the queue has something from the offset on, or the signal aborts. */

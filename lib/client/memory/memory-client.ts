@@ -1,16 +1,18 @@
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import type { Capabilities, Capability } from '../capabilities.js';
 import { systemClock, type ClockTimer } from '../clock.js';
+import type { ConsumerEngine } from '../consumer/consumer-broker.js';
+import { createPullConsumer } from '../consumer/default-pull-consumer.js';
+import { createPushConsumer } from '../consumer/default-push-consumer.js';
 import { Namespace } from '../namespace.js';
 import type { Producer, ProducerOptions } from '../producer.js';
 import type { PullConsumer, PullConsumerOptions } from '../pull-consumer.js';
 import type { PushConsumer, PushConsumerOptions } from '../push-consumer.js';
 import type { ClientOptions, ConnectionState, RocketMQClient } from '../rocketmq-client.js';
-import { MemoryPullConsumer } from './consumer/memory-pull-consumer.js';
-import { MemoryPushConsumer, type ConsumerOfClient } from './consumer/memory-push-consumer.js';
 import { MemoryAdmin } from './memory-admin.js';
 import { MemoryBroker } from './memory-broker.js';
 import type { MemoryClientContext, Membership } from './memory-client-context.js';
+import { memoryConsumerEngine } from './memory-consumer-broker.js';
 import { MemoryProducer } from './memory-producer.js';
 import { UniqueKeys } from './unique-key.js';
 
@@ -43,7 +45,10 @@ export class MemoryClient implements RocketMQClient {
   readonly #ownsBroker: boolean;
   readonly #heartbeatIntervalMs: number;
   readonly #producers = new Set<MemoryProducer>();
-  readonly #consumers = new Set<ConsumerOfClient>();
+  readonly #consumerEngine: ConsumerEngine;
+  readonly #consumers = new Set<PushConsumer | PullConsumer>();
+  /** Consumers that are registered, to be heard of. */
+  readonly #members = new Set<{ heartbeat(): Promise<void> }>();
   /** What is started, as `kind group`. */
   readonly #started = new Set<string>();
   readonly #stateListeners = new Set<(state: ConnectionState) => void>();
@@ -70,6 +75,11 @@ export class MemoryClient implements RocketMQClient {
       log: options.log ?? (() => undefined),
       requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
     };
+    this.#consumerEngine = memoryConsumerEngine(
+      this.#context,
+      (group) => this.#membership('consumer', group),
+      this.#members,
+    );
     this.admin = new MemoryAdmin(this.#context);
   }
 
@@ -100,10 +110,8 @@ export class MemoryClient implements RocketMQClient {
 
   createPushConsumer(options: PushConsumerOptions): PushConsumer {
     this.#assertOpen();
-    const consumer: MemoryPushConsumer = new MemoryPushConsumer(
-      this.#context,
-      options,
-      this.#membership('consumer', options.group, () => this.#consumers.delete(consumer)),
+    const consumer: PushConsumer = createPushConsumer(this.#consumerEngine, options, () =>
+      this.#consumers.delete(consumer),
     );
     this.#consumers.add(consumer);
     return consumer;
@@ -111,10 +119,8 @@ export class MemoryClient implements RocketMQClient {
 
   createPullConsumer(options: PullConsumerOptions): PullConsumer {
     this.#assertOpen();
-    const consumer: MemoryPullConsumer = new MemoryPullConsumer(
-      this.#context,
-      options,
-      this.#membership('consumer', options.group, () => this.#consumers.delete(consumer)),
+    const consumer: PullConsumer = createPullConsumer(this.#consumerEngine, options, () =>
+      this.#consumers.delete(consumer),
     );
     this.#consumers.add(consumer);
     return consumer;
@@ -158,7 +164,8 @@ export class MemoryClient implements RocketMQClient {
     this.#setState('closed');
     this.#closing ??= Promise.resolve();
     this.#context.clock.clearTimeout(this.#heartbeatTimer);
-    for (const consumer of this.#consumers) consumer.die();
+    // What they still try comes to nothing.
+    for (const consumer of this.#consumers) void consumer.close(0);
     for (const producer of this.#producers) producer.die();
     void this.admin.close();
   }
@@ -185,7 +192,7 @@ export class MemoryClient implements RocketMQClient {
   /** Never rejects. */
   async #heartbeat(): Promise<void> {
     await this.checkConnection();
-    for (const consumer of Array.from(this.#consumers)) await consumer.heartbeat();
+    for (const member of Array.from(this.#members)) await member.heartbeat();
   }
 
   #setState(state: ConnectionState): void {
@@ -200,7 +207,7 @@ export class MemoryClient implements RocketMQClient {
     }
   }
 
-  #membership(kind: 'producer' | 'consumer', group: string, onEnd: () => void): Membership {
+  #membership(kind: 'producer' | 'consumer', group: string, onEnd?: () => void): Membership {
     const key = `${kind} ${group}`;
     let joined = false;
     return {
@@ -216,7 +223,7 @@ export class MemoryClient implements RocketMQClient {
       },
       leave: () => {
         if (joined) this.#started.delete(key);
-        onEnd();
+        onEnd?.();
       },
     };
   }

@@ -1,11 +1,5 @@
-import type { MessageQueue } from '../../message/message.js';
+import type { CommittableOffset } from '../consumer/offset-store.js';
 import type { ConsumerData } from './protocol/heartbeat-data.js';
-
-/** Where a queue is to continue, as an operator asked for. */
-export interface QueueOffset {
-  readonly queue: MessageQueue;
-  readonly offset: number;
-}
 
 /**
  * A consumer as the client instance sees it: what it announces in heartbeats and which questions of the broker
@@ -17,9 +11,9 @@ export interface ConsumerMember {
   /** The group's members or a route changed: share out the queues again. Must not throw. */
   rebalanceNow(): void;
   /** RESET_CONSUMER_CLIENT_OFFSET (220): an operator moved the group. */
-  resetOffsets?(topic: string, offsets: readonly QueueOffset[]): Promise<void>;
+  resetOffsets?(topic: string, offsets: readonly CommittableOffset[]): Promise<void>;
   /** GET_CONSUMER_STATUS_FROM_CLIENT (221): where this member stands. */
-  offsetsStatus?(topic: string): readonly QueueOffset[];
+  offsetsStatus?(topic: string): readonly CommittableOffset[];
   /** GET_CONSUMER_RUNNING_INFO (307): in Java's `ConsumerRunningInfo` form. */
   runningInfo?(): Buffer;
 }

@@ -1,6 +1,7 @@
 import type { ClientLog } from '../rocketmq-client.js';
 import type { ProducerMember } from './producer-member.js';
-import type { ConsumerMember, QueueOffset } from './consumer-member.js';
+import type { CommittableOffset } from '../consumer/offset-store.js';
+import type { ConsumerMember } from './consumer-member.js';
 import type { RemotingChannels } from './network/remoting-channels.js';
 import { decodeReply } from './protocol/decode-reply.js';
 import { decodeMessages } from './protocol/message-decoder.js';
@@ -96,12 +97,12 @@ function passOnReply(
 }
 
 /** (Java: `ResetOffsetBody`.) */
-function parseOffsetTable(body: Buffer): QueueOffset[] {
+function parseOffsetTable(body: Buffer): CommittableOffset[] {
   return parseQueueMap(body, 'offsetTable').map(({ queue, value }) => ({ queue, offset: Number(value) }));
 }
 
 /** (Java: `GetConsumerStatusBody`.) */
-function encodeOffsetTable(offsets: readonly QueueOffset[]): Buffer {
+function encodeOffsetTable(offsets: readonly CommittableOffset[]): Buffer {
   const table = encodeQueueMap(offsets.map(({ queue, offset }) => [queue, offset] as const));
   return Buffer.from(`{"consumerTable":{},"messageQueueTable":${table}}`);
 }

@@ -2,6 +2,9 @@ import { RocketMQError } from '../../message/rocketmq-error.js';
 import type { Admin } from '../admin.js';
 import type { Capabilities, Capability } from '../capabilities.js';
 import { systemClock } from '../clock.js';
+import type { ConsumerEngine } from '../consumer/consumer-broker.js';
+import { createPullConsumer } from '../consumer/default-pull-consumer.js';
+import { createPushConsumer } from '../consumer/default-push-consumer.js';
 import type { Producer, ProducerOptions } from '../producer.js';
 import type { PullConsumer, PullConsumerOptions } from '../pull-consumer.js';
 import type { PushConsumer, PushConsumerOptions } from '../push-consumer.js';
@@ -9,8 +12,7 @@ import type { ClientOptions, ConnectionState, RocketMQClient } from '../rocketmq
 import { RemotingAdmin } from './admin/remoting-admin.js';
 import { buildClientId } from './client-id.js';
 import { ClientInstance } from './client-instance.js';
-import { createPullConsumer } from './consumer/pull-consumer.js';
-import { createPushConsumer } from './consumer/push-consumer.js';
+import { remotingConsumerEngine } from './consumer/remoting-consumer-broker.js';
 import { RemotingProducer } from './producer/remoting-producer.js';
 import { parseNameServers } from './route/name-server.js';
 
@@ -38,6 +40,7 @@ export class RemotingClient implements RocketMQClient {
   readonly capabilities = CAPABILITIES;
   readonly admin: Admin;
   readonly #instance: ClientInstance;
+  readonly #consumerEngine: ConsumerEngine;
   readonly #producers = new Set<Producer>();
   readonly #consumers = new Set<{ close(): Promise<unknown> }>();
   #closing: Promise<void> | undefined;
@@ -55,6 +58,7 @@ export class RemotingClient implements RocketMQClient {
       clock: options.clock ?? systemClock,
       log: options.log ?? (() => undefined),
     });
+    this.#consumerEngine = remotingConsumerEngine(this.#instance);
     this.admin = new RemotingAdmin(this.#instance);
   }
 
@@ -83,7 +87,7 @@ export class RemotingClient implements RocketMQClient {
 
   createPushConsumer(options: PushConsumerOptions): PushConsumer {
     this.#assertOpen();
-    const consumer: PushConsumer = createPushConsumer(this.#instance, options, () =>
+    const consumer: PushConsumer = createPushConsumer(this.#consumerEngine, options, () =>
       this.#consumers.delete(consumer),
     );
     this.#consumers.add(consumer);
@@ -92,7 +96,7 @@ export class RemotingClient implements RocketMQClient {
 
   createPullConsumer(options: PullConsumerOptions): PullConsumer {
     this.#assertOpen();
-    const consumer: PullConsumer = createPullConsumer(this.#instance, options, () =>
+    const consumer: PullConsumer = createPullConsumer(this.#consumerEngine, options, () =>
       this.#consumers.delete(consumer),
     );
     this.#consumers.add(consumer);

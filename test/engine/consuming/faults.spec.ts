@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock, type Clock } from '../../../lib/client/clock.js';
 import { ACK, RETRY } from '../../../lib/client/push-consumer.js';
+import { SendBack } from '../../../lib/client/consumer/send-back.js';
 import { ConsumerRequests } from '../../../lib/client/remoting/consumer/consumer-requests.js';
-import { SendBack } from '../../../lib/client/remoting/consumer/send-back.js';
 import { ClientInstance } from '../../../lib/client/remoting/client-instance.js';
 import { RetryTopicSender } from '../../../lib/client/remoting/producer/retry-topic-sender.js';
 import { numberField, parseQueueMap } from '../../../lib/client/remoting/protocol/queue-map.js';
@@ -233,10 +233,11 @@ describe('consuming in bad weather', () => {
     try {
       const sender = new RetryTopicSender(instance);
       const sendBack = new SendBack(
-        instance,
-        scenario().group,
-        { sendBack: () => Promise.reject(new Error('no such message')) },
-        sender,
+        {
+          sendBack: () => Promise.reject(new Error('no such message')),
+          sendToRetryTopic: (message, options) =>
+            sender.send(scenario().group, message, { ...options, timeoutMs: 5_000 }),
+        },
         16,
       );
       const stored = storedLike(first!);

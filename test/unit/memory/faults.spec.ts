@@ -76,18 +76,20 @@ describe('faults scripted from outside', () => {
     return { messages, errors };
   };
 
-  /** The next request of the kind goes wrong; later ones go well. */
-  const once = (
+  /** The next requests of the kind go wrong; later ones go well. */
+  const times = (
+    count: number,
     kind: BrokerRequest['kind'],
     fault: NonNullable<ReturnType<NonNullable<BrokerFaults['onRequest']>>>,
   ): void => {
-    let open = true;
+    let left = count;
     faults.onRequest = (request) => {
-      if (!open || request.kind !== kind) return undefined;
-      open = false;
+      if (left === 0 || request.kind !== kind) return undefined;
+      left -= 1;
       return fault;
     };
   };
+  const once = times.bind(undefined, 1);
 
   const stored = (): string[] => broker.messagesOf('orders').map(({ body }) => body.toString());
   const bodies = (messages: readonly ReceivedMessage[]): string[] =>
@@ -243,8 +245,8 @@ describe('faults scripted from outside', () => {
     expect(bodies(reception.messages)).toEqual(['quick1', 'quick2', 'slow1', 'slow2']);
   });
 
-  it('loses a send-back: the message is handled again on the spot, counted as another attempt', async () => {
-    once('send-back', { outcome: 'refused' });
+  it('loses a send-back and the way around it: the message is handled again on the spot, counted as another attempt', async () => {
+    times(2, 'send-back', { outcome: 'refused' });
     const attempts: number[] = [];
     const reception = await consume({
       handler: ([received]) => {
@@ -254,7 +256,8 @@ describe('faults scripted from outside', () => {
     });
     await producer.send(message('x'));
     await clock.advance(120_000);
-    expect(attempts).toEqual([1, 2, 3]);
+    // The broker counts its own deliveries.
+    expect(attempts).toEqual([1, 2, 2, 3]);
     expect(reception.errors).toEqual(['giving messages back']);
   });
 
@@ -283,7 +286,9 @@ describe('faults scripted from outside', () => {
     faults.onRequest = undefined;
     await clock.advance(10_000);
     expect(first).toEqual(['x']);
-    faults.onRequest = ({ kind }) => (kind === 'update-offset' ? { outcome: 'request-lost' } : undefined);
+    // The pull that brings the next message is there already; the one behind it would report its offset.
+    faults.onRequest = ({ kind }) =>
+      kind === 'update-offset' || kind === 'pull' ? { outcome: 'request-lost' } : undefined;
     await producer.send(message('y'));
     await clock.settle();
     expect(first).toEqual(['x', 'y']);
@@ -324,17 +329,19 @@ describe('faults scripted from outside', () => {
     expect(broker.clientIds()).toEqual([client.clientId]);
   });
 
-  it('loses the answer to a poll: the messages come with the next one', async () => {
+  it('loses the answer to a pull: the messages come with the next one', async () => {
     const consumer = client.createPullConsumer({ group: 'reader', startFrom: 'first', autoCommit: false });
     await consumer.start();
     const [queue] = await consumer.queues('orders');
-    await consumer.assign([queue!]);
     await producer.send(message('x'), { queue: queue! });
     once('pull', { outcome: 'answer-lost' });
-    const failed = expect(consumer.poll()).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await consumer.assign([queue!]);
+    const polling = consumer.poll(5_000);
     await clock.advance(5_000);
-    await failed;
-    expect(bodies(await consumer.poll())).toEqual(['x']);
+    expect(await polling).toEqual([]);
+    const next = consumer.poll(60_000);
+    await clock.advance(60_000);
+    expect(bodies(await next)).toEqual(['x']);
   });
 
   it('deletes a topic under a consumer, which goes on when it is there again', async () => {

@@ -1,5 +1,4 @@
-import { RocketMQError } from '../../../message/rocketmq-error.js';
-import type { MessageFilter } from '../../subscription.js';
+import type { TopicSubscription } from '../../consumer/topic-subscription.js';
 import { Property } from '../message-properties.js';
 import { compileSql92 } from './sql92-parser.js';
 
@@ -8,31 +7,16 @@ export type MessageMatcher = (properties: Readonly<Record<string, string>>) => b
 
 const EVERYTHING: MessageMatcher = () => true;
 
-/** @throws RocketMQError `INVALID_ARGUMENT` for an empty expression, `BROKER_REJECTED` for SQL92 that is not understood */
-export function compileFilter(topic: string, filter: MessageFilter | undefined): MessageMatcher {
-  const expression = filter?.expression.trim() ?? '*';
-  if (filter?.type === 'sql92') {
-    if (expression === '') throw emptyExpression(topic);
+/** @throws RocketMQError `BROKER_REJECTED` for SQL92 that is not understood */
+export function compileFilter({ type, expression, tags }: TopicSubscription): MessageMatcher {
+  if (type === 'sql92') {
     const condition = compileSql92(expression);
     return (properties) => condition(properties) === true;
   }
-  if (expression === '*' || expression === '') return EVERYTHING;
-  const tags = new Set(
-    expression
-      .split('||')
-      .map((tag) => tag.trim())
-      .filter((tag) => tag !== ''),
-  );
-  if (tags.size === 0) throw emptyExpression(topic);
+  if (tags.length === 0) return EVERYTHING;
+  const wanted = new Set(tags);
   return (properties) => {
     const tag = properties[Property.TAGS];
-    return tag !== undefined && tags.has(tag);
+    return tag !== undefined && wanted.has(tag);
   };
-}
-
-function emptyExpression(topic: string): RocketMQError {
-  return new RocketMQError(
-    'INVALID_ARGUMENT',
-    `The filter for topic "${topic}" is empty. Write "*", tags joined with "||", or an SQL92 expression.`,
-  );
 }

@@ -1,5 +1,7 @@
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
+import type { SendBackOptions } from '../../consumer/consumer-broker.js';
+import type { StoredPosition } from '../../consumer/stored-message.js';
 import type { ClientInstance } from '../client-instance.js';
 import { parseLenientJson, type LenientValue } from '../protocol/lenient-json.js';
 import { toMessageQueue } from '../protocol/queue-map.js';
@@ -7,20 +9,10 @@ import type { RemotingCommand, RemotingRequest } from '../protocol/remoting-comm
 import { RequestCode } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
 import { responseError } from '../protocol/response-error.js';
-import type { StoredMessage } from '../protocol/stored-message.js';
 import type { SubscriptionData } from '../protocol/subscription-data.js';
 
 /** Locks are asked for often and expire: better to ask again than to wait. Milliseconds. */
 const LOCK_TIMEOUT_MS = 3_000;
-
-export interface SendBackRequest {
-  /** 0: the broker's schedule for this attempt. -1: to the dead letters. 1 to 18: that delay. */
-  readonly delayLevel: number;
-  /** Redeliveries after which the broker moves the message to `%DLQ%group`. */
-  readonly maxReconsumeTimes: number;
-}
-
-type StoredPosition = Pick<StoredMessage, 'commitLogOffset' | 'offsetMessageId' | 'topic'>;
 
 /** What consumers ask brokers besides messages. (Java: the consumer's part of `MQClientAPIImpl`.) */
 export class ConsumerRequests {
@@ -76,8 +68,8 @@ export class ConsumerRequests {
   /** CONSUMER_SEND_MSG_BACK: the broker stores the message again, for later or as a dead letter. */
   async sendBack(
     brokerName: string,
-    message: StoredPosition,
-    { delayLevel, maxReconsumeTimes }: SendBackRequest,
+    message: Pick<StoredPosition, 'topic' | 'commitLogOffset' | 'offsetMessageId'>,
+    { delayLevel, maxReconsumeTimes }: SendBackOptions,
   ): Promise<void> {
     const request: RemotingRequest = {
       code: RequestCode.CONSUMER_SEND_MSG_BACK,

@@ -1,46 +1,41 @@
-import type { ConsumeType } from '../protocol/heartbeat-data.js';
-import type { SubscriptionData } from '../protocol/subscription-data.js';
+import type { ConsumerProfile, GroupMember } from '../../consumer/consumer-broker.js';
+import type { ProcessQueue } from '../../consumer/process-queue.js';
 import { encodeQueueMap } from '../protocol/queue-map.js';
-import type { ProcessQueue } from './process-queue.js';
-import type { QueueLockView } from './consume-message-orderly-service.js';
-
-export interface RunningConsumer {
-  readonly consumeType: ConsumeType;
-  readonly orderly: boolean;
-  readonly concurrency: number;
-  /** Epoch milliseconds. */
-  readonly startTimestamp: number;
-  readonly nameServers: readonly string[];
-  readonly subscriptions: readonly SubscriptionData[];
-  readonly queues: Iterable<ProcessQueue>;
-  readonly locks: QueueLockView | undefined;
-}
+import { subscriptionDataOf } from '../protocol/subscription-data.js';
+import { consumeTypeOf } from './consumer-data.js';
 
 /**
  * What `mqadmin consumerStatus` and the dashboard show of a member: settings, subscriptions, and how far it is in
  * each of its queues. Rates are not kept here. (Java: `ConsumerRunningInfo`, `ProcessQueueInfo`.)
+ *
+ * @param startTimestamp epoch milliseconds
  */
-export function encodeConsumerRunningInfo(consumer: RunningConsumer): Buffer {
+export function encodeConsumerRunningInfo(
+  profile: ConsumerProfile,
+  member: GroupMember,
+  startTimestamp: number,
+  nameServers: readonly string[],
+): Buffer {
   const properties = {
-    PROP_CONSUME_TYPE: consumer.consumeType,
-    PROP_CONSUMEORDERLY: String(consumer.orderly),
-    PROP_THREADPOOL_CORE_SIZE: String(consumer.concurrency),
-    PROP_CONSUMER_START_TIMESTAMP: String(consumer.startTimestamp),
-    PROP_NAMESERVER_ADDR: consumer.nameServers.join(';'),
+    PROP_CONSUME_TYPE: consumeTypeOf(profile),
+    PROP_CONSUMEORDERLY: String(profile.orderly),
+    PROP_THREADPOOL_CORE_SIZE: String(profile.concurrency),
+    PROP_CONSUMER_START_TIMESTAMP: String(startTimestamp),
+    PROP_NAMESERVER_ADDR: nameServers.join(';'),
     PROP_CLIENT_VERSION: 'nestjs-rocketmq',
   };
   const queues = Array.from(
-    consumer.queues,
-    (processQueue) => [processQueue.queue, queueInfo(processQueue, consumer.locks)] as const,
+    member.queues,
+    (processQueue) => [processQueue.queue, queueInfo(processQueue, member.isLocked(processQueue))] as const,
   );
   return Buffer.from(
     `{"jstack":null,"mqPopTable":{},"mqTable":${encodeQueueMap(queues)},` +
       `"properties":${JSON.stringify(properties)},"statusTable":{},` +
-      `"subscriptionSet":${JSON.stringify(consumer.subscriptions)},"userConsumerInfo":{}}`,
+      `"subscriptionSet":${JSON.stringify(member.subscriptions().map(subscriptionDataOf))},"userConsumerInfo":{}}`,
   );
 }
 
-function queueInfo(processQueue: ProcessQueue, locks: QueueLockView | undefined): Record<string, unknown> {
+function queueInfo(processQueue: ProcessQueue, locked: boolean): Record<string, unknown> {
   const { committableOffset, count, bytes, dropped, span } = processQueue;
   return {
     commitOffset: committableOffset,
@@ -51,7 +46,7 @@ function queueInfo(processQueue: ProcessQueue, locks: QueueLockView | undefined)
     transactionMsgMinOffset: 0,
     transactionMsgMaxOffset: 0,
     transactionMsgCount: 0,
-    locked: locks?.isHeld(processQueue) ?? false,
+    locked,
     tryUnlockTimes: 0,
     lastLockTimestamp: 0,
     dropped,

@@ -3,11 +3,11 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
+import type { ConsumerReports } from '../../consumer/consumer-reports.js';
+import type { CommittableOffset, OffsetStore } from '../../consumer/offset-store.js';
+import { queueKey } from '../../consumer/queue-key.js';
 import { givenInstanceName } from '../client-id.js';
 import type { ClientInstance } from '../client-instance.js';
-import type { ConsumerReports } from './consumer-reports.js';
-import type { CommittableOffset, OffsetStore } from './offset-store.js';
-import { queueKey } from './queue-key.js';
 
 /** Source: LocalFileOffsetStore.LOCAL_OFFSET_STORE_DIR. */
 const DEFAULT_FOLDER = '.rocketmq_offsets';

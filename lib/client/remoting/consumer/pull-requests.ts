@@ -1,5 +1,7 @@
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
+import type { PullRequest, PullResult } from '../../consumer/consumer-broker.js';
+import { queueKey } from '../../consumer/queue-key.js';
 import type { ClientInstance } from '../client-instance.js';
 import { decodeMessages, type DecodedMessage } from '../protocol/message-decoder.js';
 import { PullSysFlag } from '../protocol/pull-sys-flag.js';
@@ -8,35 +10,17 @@ import { RequestCode } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
 import { MASTER_ID } from '../protocol/route-data.js';
 import { responseError } from '../protocol/response-error.js';
-import type { SubscriptionData } from '../protocol/subscription-data.js';
+import { expressionTypeOf } from '../protocol/subscription-data.js';
 
 /** Bytes asked for per pull. Source: DefaultMQPushConsumer.pullBatchSizeInBytes. */
 const PULL_BATCH_BYTES = 256 * 1024;
 /** What a held pull may take longer than the broker was asked to hold it, milliseconds. Source: BROKER_SUSPEND_MAX_TIME_MILLIS and CONSUMER_TIMEOUT_MILLIS_WHEN_SUSPEND of DefaultMQPushConsumerImpl. */
 const ANSWER_GRACE_MS = 15_000;
 
-/** Which messages of which queue. */
-export interface PullRequest {
-  readonly queue: MessageQueue;
-  readonly subscription: SubscriptionData;
-  readonly offset: number;
-  readonly maxMessages: number;
-  /** How long the broker may hold the request when there is nothing, milliseconds; 0 for an answer at once. */
-  readonly suspendMs: number;
-  /** Offset to commit with the pull; undefined for none. */
-  readonly commitOffset: number | undefined;
-  /** Send the subscription along instead of relying on the one in the heartbeat. */
-  readonly postSubscription: boolean;
-  readonly signal: AbortSignal;
-}
-
-/** (Java: `PullResult`, `PullStatus`.) */
-export type PullResult =
+/** What a broker answered, before the consumer's own part of the filter. */
+export type PullAnswer =
   | { readonly status: 'found'; readonly messages: readonly DecodedMessage[]; readonly nextOffset: number }
-  /** Nothing new, or nothing that passes the filter up to `nextOffset`. */
-  | { readonly status: 'nothing'; readonly nextOffset: number }
-  /** The broker has no such offset, or an operator reset it: continue at `nextOffset`. */
-  | { readonly status: 'offset-moved'; readonly nextOffset: number; readonly minOffset: number };
+  | Exclude<PullResult, { status: 'found' }>;
 
 /** Pulls messages and remembers from which broker of a master and its slaves. (Java: `PullAPIWrapper`.) */
 export class PullRequests {
@@ -53,8 +37,9 @@ export class PullRequests {
   /**
    * @throws RocketMQError the request failed; where the next one goes has been reconsidered
    */
-  async pull(key: string, request: PullRequest): Promise<PullResult> {
+  async pull(request: PullRequest): Promise<PullAnswer> {
     const { queue, subscription, suspendMs, commitOffset } = request;
+    const key = queueKey(queue);
     const { address, brokerId } = this.#target(key, queue.brokerName);
     // Slaves do not keep offsets.
     const commit = brokerId === MASTER_ID && commitOffset !== undefined && commitOffset > 0;
@@ -76,9 +61,9 @@ export class PullRequests {
               (request.postSubscription ? PullSysFlag.SUBSCRIPTION : 0),
             commitOffset: commit ? commitOffset : 0,
             suspendTimeoutMillis: suspendMs,
-            subscription: request.postSubscription ? subscription.subString : undefined,
-            subVersion: subscription.subVersion,
-            expressionType: subscription.expressionType,
+            subscription: request.postSubscription ? subscription.expression : undefined,
+            subVersion: subscription.version,
+            expressionType: expressionTypeOf(subscription.type),
             maxMsgBytes: PULL_BATCH_BYTES,
             bname: queue.brokerName,
           },
@@ -92,11 +77,11 @@ export class PullRequests {
     return this.#read(key, response, address);
   }
 
-  forget(key: string): void {
-    this.#pullFrom.delete(key);
+  forget(queue: MessageQueue): void {
+    this.#pullFrom.delete(queueKey(queue));
   }
 
-  #read(key: string, response: RemotingCommand, address: string): PullResult {
+  #read(key: string, response: RemotingCommand, address: string): PullAnswer {
     const { code, fields, body } = response;
     const nextOffset = Number(fields['nextBeginOffset']);
     const known =

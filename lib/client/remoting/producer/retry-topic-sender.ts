@@ -1,7 +1,8 @@
+import { retryTopicOf } from '../../consumer/retry-topic.js';
+import type { StoredMessage } from '../../consumer/stored-message.js';
 import type { ClientInstance } from '../client-instance.js';
 import { encodeProperties } from '../protocol/message-properties.js';
 import { PropertyName } from '../protocol/property-name.js';
-import type { StoredMessage } from '../protocol/stored-message.js';
 import { MessageSender } from './message-sender.js';
 import { MQFaultStrategy } from './mq-fault-strategy.js';
 import { checkPropertiesLength, compressBody } from './outgoing-message.js';
@@ -9,8 +10,6 @@ import { PublishTopics } from './publish-topics.js';
 
 /** (Java: `MixAll.CLIENT_INNER_PRODUCER_GROUP`.) */
 const INNER_PRODUCER_GROUP = 'CLIENT_INNER_PRODUCER';
-/** (Java: `MixAll.RETRY_GROUP_TOPIC_PREFIX`.) */
-const RETRY_PREFIX = '%RETRY%';
 /** (Java: `DefaultMQProducer.compressMsgBodyOverHowmuch` of the inner producer.) */
 const COMPRESS_ABOVE_BYTES = 4_096;
 const MAX_ATTEMPTS = 3;
@@ -48,7 +47,7 @@ export class RetryTopicSender {
     const { clock } = this.#instance;
     const { maxReconsumeTimes } = options;
     const reconsumeTimes = stored.reconsumeTimes + 1;
-    const topic = RETRY_PREFIX + group;
+    const topic = retryTopicOf(group);
     const properties = encodeProperties(retryProperties(stored, options.delayLevel));
     checkPropertiesLength(properties, topic);
     const { body, sysFlag } =

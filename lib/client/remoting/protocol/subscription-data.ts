@@ -1,5 +1,4 @@
-import { RocketMQError } from '../../../message/rocketmq-error.js';
-import type { MessageFilter } from '../../subscription.js';
+import type { TopicSubscription } from '../../consumer/topic-subscription.js';
 import { javaStringHashCode } from './java-hash.js';
 
 /** What a group wants of a topic, as heartbeats tell it. (Java: `SubscriptionData`.) */
@@ -16,57 +15,26 @@ export interface SubscriptionData {
   readonly expressionType: 'TAG' | 'SQL92';
 }
 
-/** Matches every tag, and messages without one. (Java: `SubscriptionData.SUB_ALL`.) */
-export const SUB_ALL = '*';
-
-/**
- * (Java: `FilterAPI.build`.)
- *
- * @param subVersion epoch milliseconds of the change
- * @throws RocketMQError `INVALID_ARGUMENT` for an expression without any tag
- */
-export function buildSubscriptionData(
-  topic: string,
-  filter: MessageFilter,
-  subVersion: number,
-): SubscriptionData {
-  const expression = filter.expression.trim();
-  if (filter.type === 'sql92') {
-    if (expression === '') throw emptyExpression(topic);
-    return {
-      classFilterMode: false,
-      topic,
-      subString: expression,
-      tagsSet: [],
-      codeSet: [],
-      subVersion,
-      expressionType: 'SQL92',
-    };
-  }
-  const tags = filter.expression === '' || expression === SUB_ALL ? [] : splitTags(topic, expression);
+/** How heartbeats say it. */
+export function subscriptionDataOf({
+  topic,
+  type,
+  expression,
+  tags,
+  version,
+}: TopicSubscription): SubscriptionData {
   return {
     classFilterMode: false,
     topic,
-    subString: tags.length === 0 ? SUB_ALL : filter.expression,
+    subString: expression,
     tagsSet: tags,
     codeSet: [...new Set(tags.map(javaStringHashCode))],
-    subVersion,
-    expressionType: 'TAG',
+    subVersion: version,
+    expressionType: expressionTypeOf(type),
   };
 }
 
-function splitTags(topic: string, expression: string): string[] {
-  const tags = expression
-    .split('||')
-    .map((tag) => tag.trim())
-    .filter((tag) => tag !== '');
-  if (tags.length === 0) throw emptyExpression(topic);
-  return [...new Set(tags)];
-}
-
-function emptyExpression(topic: string): RocketMQError {
-  return new RocketMQError(
-    'INVALID_ARGUMENT',
-    `The filter for topic "${topic}" is empty. Write "*", tags joined with "||", or an SQL92 expression.`,
-  );
+/** (Java: `ExpressionType`.) */
+export function expressionTypeOf(type: TopicSubscription['type']): SubscriptionData['expressionType'] {
+  return type === 'sql92' ? 'SQL92' : 'TAG';
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-
+import { topicSubscription } from '../../../../lib/client/consumer/topic-subscription.js';
 import { encodeBatch } from '../../../../lib/client/remoting/protocol/batch-encoder.js';
 import { encodeHeartbeat } from '../../../../lib/client/remoting/protocol/heartbeat-data.js';
 import { javaStringHashCode } from '../../../../lib/client/remoting/protocol/java-hash.js';
@@ -8,7 +8,7 @@ import {
   encodeProperties,
 } from '../../../../lib/client/remoting/protocol/message-properties.js';
 import { parseHost } from '../../../../lib/client/remoting/protocol/socket-address.js';
-import { buildSubscriptionData } from '../../../../lib/client/remoting/protocol/subscription-data.js';
+import { subscriptionDataOf } from '../../../../lib/client/remoting/protocol/subscription-data.js';
 import {
   decodeOffsetMessageId,
   encodeOffsetMessageId,
@@ -147,11 +147,8 @@ describe('unique keys', () => {
 
 describe('subscriptions', () => {
   it.each(vectors.subscriptions)('$type "$expression" as Java builds it', ({ type, expression, data }) => {
-    const built = buildSubscriptionData(
-      data.topic,
-      { type: type === 'TAG' ? 'tag' : 'sql92', expression },
-      data.subVersion,
-    );
+    const filter = { type: type === 'TAG' ? ('tag' as const) : ('sql92' as const), expression };
+    const built = subscriptionDataOf(topicSubscription(data.topic, filter, data.subVersion));
     // In Java both are sets, in no particular order.
     expect({ ...built, tagsSet: new Set(built.tagsSet), codeSet: new Set(built.codeSet) }).toEqual({
       ...data,
@@ -164,7 +161,7 @@ describe('subscriptions', () => {
     { type: 'tag', expression: ' || ' },
     { type: 'sql92', expression: ' ' },
   ] as const)('$type without content is refused', (filter) => {
-    expect(() => buildSubscriptionData('orders', filter, 1)).toThrow(
+    expect(() => topicSubscription('orders', filter, 1)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
   });
@@ -183,7 +180,9 @@ describe('a heartbeat', () => {
           consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
           unitMode: false,
           subscriptionDataSet: [
-            buildSubscriptionData('orders', { type: 'tag', expression: 'a||b' }, 1_700_000_000_123),
+            subscriptionDataOf(
+              topicSubscription('orders', { type: 'tag', expression: 'a||b' }, 1_700_000_000_123),
+            ),
           ],
         },
       ],
