@@ -143,13 +143,16 @@ export class PullMessageService {
     offset: number,
     signal: AbortSignal,
   ): Promise<PullResult> {
+    // Only with nothing in hand: whatever is done later came with the answer to this pull, so the broker cannot handle it
+    // after the report of a higher offset and set the group back, for example when this member has just closed.
+    const commit = this.#options.commitWithPull && processQueue.count === 0;
     return this.#broker.pull({
       queue: processQueue.queue,
       subscription,
       offset,
       maxMessages: this.#options.batchSize,
       suspendMs: this.#options.longPollingMs,
-      commitOffset: this.#options.commitWithPull ? processQueue.committableOffset : undefined,
+      commitOffset: commit ? processQueue.committableOffset : undefined,
       postSubscription: this.#options.postSubscription,
       signal,
     });
