@@ -20,7 +20,7 @@ import { writeIntoDocument } from './document.js';
 import type { Plan } from './measure.js';
 import { RoundProfiler } from './profile.js';
 import { RunRecord } from './run-record.js';
-import { onShutdown } from '../scripts/stack/shutdown.js';
+import { onShutdown, shutdownSignal } from '../scripts/stack/shutdown.js';
 
 const words = process.argv.slice(2);
 const flags = new Set(words.filter((word) => word.startsWith('--')));
@@ -61,6 +61,12 @@ const record = RunRecord.open(conditions.join('; '), flags.has('--resume'), prog
 if (record === undefined) process.exit(2);
 const context = new BenchContext(plan, progress, record, profiler);
 onShutdown(() => context.close());
+const interrupted = shutdownSignal();
+process.on('uncaughtException', (error) => {
+  if (interrupted.aborted) return; // what was under way fails when its servers stop
+  console.error(error);
+  process.exit(1);
+});
 try {
   const areas: Area[] = [];
   for (const [name, measure] of Object.entries(AREAS)) {

@@ -299,6 +299,32 @@ describe('faults scripted from outside', () => {
     expect(bodies(reception.messages)).toEqual(['y']);
   });
 
+  it('does not set a group back by a pull that the broker acts on after the consumer was closed', async () => {
+    let finish = (): void => undefined;
+    const consumer = client.createPushConsumer({
+      group: 'warehouse',
+      subscriptions: [{ topic: 'orders' }],
+      startFrom: 'first',
+      handler: ([received]) =>
+        received!.body.toString() === 'x'
+          ? Promise.resolve(ACK)
+          : new Promise((resolve) => (finish = () => resolve(ACK))),
+    });
+    await consumer.start();
+    const queue = { topic: 'orders', brokerName: 'memory', queueId: 0 };
+    await producer.send(message('x'), { queue });
+    await clock.advance(10_000);
+    // The pull that brings the next message is there already; the one behind it is sent while that message is handled.
+    faults.onRequest = ({ kind }) => (kind === 'pull' ? { delayMs: 5_000 } : undefined);
+    await producer.send(message('y'), { queue });
+    await clock.settle();
+    finish();
+    const closed = consumer.close();
+    await clock.advance(20_000);
+    await closed;
+    expect((await client.admin.lag('warehouse', 'orders')).total).toBe(0);
+  });
+
   it('hands nothing to a client that died, whatever it still tries', async () => {
     const doomed = createRocketMQClient({
       engine: 'memory',
