@@ -174,6 +174,11 @@ export class Application {
     }
   }
 
+  /** It was told to stop; a second signal changes nothing. */
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
   /** SIGTERM: requests end, then listeners, then the relay. Resolves with what was given up. */
   async stop(): Promise<number> {
     this.#stopping = true;

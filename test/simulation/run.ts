@@ -173,7 +173,8 @@ class Simulation {
     if (application === undefined || !application.machine.alive) return;
     if (event.kind === 'kill') application.machine.crash();
     else if (event.kind === 'freeze') application.machine.freeze(world.freezeMs());
-    else if (!application.machine.frozen) void this.#stop(application, event.machine);
+    else if (!application.machine.frozen && !application.stopping)
+      void this.#stop(application, event.machine);
   }
 
   async #stop(application: Application, slot: number): Promise<void> {

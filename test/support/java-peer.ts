@@ -51,11 +51,19 @@ export class JavaPeer {
   }
 
   async started(): Promise<void> {
-    await waitFor(() => this.lines.some((line) => 'started' in line) || this.exitCode !== null, {
+    await this.printed((line) => 'started' in line);
+  }
+
+  /** Resolves with the first such line. @throws Error when the program ends without it */
+  async printed(wanted: (line: JavaLine) => boolean): Promise<JavaLine> {
+    const found = (): JavaLine | undefined => this.lines.find(wanted);
+    await waitFor(() => found() !== undefined || this.exitCode !== null, {
       timeoutMs: 90_000,
-      describe: () => `Java consumer started (${this.errors})`,
+      describe: () => `a line of Java (${this.errors})`,
     });
-    if (this.exitCode !== null) throw new Error(`Java ended with ${this.exitCode}: ${this.errors}`);
+    const line = found();
+    if (line === undefined) throw new Error(`Java ended with ${this.exitCode}: ${this.errors}`);
+    return line;
   }
 
   /** Resolves when the program has ended by itself. */

@@ -191,11 +191,8 @@ describe('interop with the Java client', () => {
     await producer.start();
     const ours = await producer.send({ topic, body: Buffer.from('x'), orderingKey: 'order-7' });
     await producer.close();
-    await waitFor(() => peer.sent().some((line) => line['sent'] === 'ordered-0'), {
-      timeoutMs: 90_000,
-      describe: () => 'Java sent',
-    });
-    expect(String(ours.queueId)).toBe(peer.sent().find((line) => line['sent'] === 'ordered-0')!['queueId']);
+    const theirs = await peer.printed((line) => line['sent'] === 'ordered-0');
+    expect(String(ours.queueId)).toBe(theirs['queueId']);
     peer.kill();
   });
 
@@ -281,11 +278,7 @@ describe('interop with the Java client', () => {
     await retried;
     await consumer.close();
     const peer = startJava('consume', nameServer(), topic, group, 'concurrent');
-    await waitFor(() => peer.received().some((line) => line['received'] === 'again'), {
-      timeoutMs: 90_000,
-      describe: () => 'the retry in Java',
-    });
-    const line = peer.received().find((entry) => entry['received'] === 'again')!;
+    const line = await peer.printed(({ received }) => received === 'again');
     expect(line).toMatchObject({ topic, msgId: messageId });
     expect(Number(line['reconsumeTimes'])).toBeGreaterThanOrEqual(1);
     await peer.leave();

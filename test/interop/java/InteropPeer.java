@@ -31,6 +31,9 @@ import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
  * reply NAME_SERVER TOPIC GROUP         replies to every request
  */
 public final class InteropPeer {
+    /** A busy machine is not a failure. */
+    private static final int PATIENCE_MS = 60_000;
+
     public static void main(String[] args) throws Exception {
         switch (args[0]) {
             case "produce" -> produce(args[1], args[2], args[3], args.length > 4 && args[4].equals("5"));
@@ -45,6 +48,7 @@ public final class InteropPeer {
     private static void produce(String nameServer, String topic, String run, boolean five) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer("java-" + run);
         producer.setNamesrvAddr(nameServer);
+        producer.setSendMsgTimeout(PATIENCE_MS);
         producer.start();
         sent("plain", producer.send(message(topic, "plain", null, "java plain")));
         sent("unicode", producer.send(message(topic, "unicode", null, "Grüße 消息 😀")));
@@ -77,6 +81,7 @@ public final class InteropPeer {
     private static void transactions(String nameServer, String topic, String run) throws Exception {
         TransactionMQProducer producer = new TransactionMQProducer("java-tx-" + run);
         producer.setNamesrvAddr(nameServer);
+        producer.setSendMsgTimeout(PATIENCE_MS);
         producer.setTransactionListener(new TransactionListener() {
             @Override public LocalTransactionState executeLocalTransaction(Message message, Object outcome) {
                 return (LocalTransactionState) outcome;
@@ -147,6 +152,7 @@ public final class InteropPeer {
     private static void reply(String nameServer, String topic, String group) throws Exception {
         DefaultMQProducer producer = new DefaultMQProducer(group + "-producer");
         producer.setNamesrvAddr(nameServer);
+        producer.setSendMsgTimeout(PATIENCE_MS);
         producer.start();
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(group);
         consumer.setNamesrvAddr(nameServer);
