@@ -1,3 +1,4 @@
+import { RocketMQError } from '../message/rocketmq-error.js';
 import type { EntityManager } from 'typeorm';
 import type { DeliveryContext } from '../client/push-consumer.js';
 import type { ReceivedMessage } from '../message/message.js';
@@ -123,6 +124,9 @@ export class RocketMQContext {
   }
 }
 
-function timeoutReason(listener: string): Error {
-  return new Error(`The handler of listener "${listener}" ran longer than its timeout`);
+function timeoutReason(listener: string): RocketMQError {
+  return new RocketMQError(
+    'TIMEOUT',
+    `The handler of listener "${listener}" ran longer than its timeout. Stop working on the message; raise timeout if it needs so long.`,
+  );
 }

@@ -20,6 +20,7 @@ import type { HandlerPipeline, HandlerPipelineFactory } from '../../lib/listener
 import { createListenerContainer } from '../../lib/listener/listener-container.factory.js';
 import type { ListenerContainer } from '../../lib/listener/listener-container.js';
 import type { InstanceWrapper } from '../../lib/listener/listener-definition.js';
+import { RocketMQError } from '../../lib/message/rocketmq-error.js';
 import type { RocketMQContext } from '../../lib/listener/rocketmq-context.js';
 import { jsonSerializer } from '../../lib/message/message-serializer.js';
 import { RocketMQEvents } from '../../lib/observability/rocketmq-events.js';
@@ -322,7 +323,7 @@ export class Application {
 
   async #handle(plan: ListenerPlan, order: Order, context: RocketMQContext): Promise<void> {
     const { checker } = this.around;
-    const end = checker.handling(this.machine, plan, order.label);
+    const end = this.#counted(checker.handling(this.machine, plan, order.label), context);
     const leave = this.#enterLease(plan, order);
     try {
       const { tx } = context;
@@ -359,14 +360,29 @@ export class Application {
     return () => underLease.delete(id);
   }
 
+  /** A handler that outlives its `timeout` is given up: its place is given to another, and it may run on. */
+  #counted(end: () => void, { signal }: RocketMQContext): () => void {
+    let counts = true;
+    const once = (): void => {
+      if (counts) end();
+      counts = false;
+    };
+    signal.addEventListener('abort', () => {
+      if (signal.reason instanceof RocketMQError && signal.reason.code === 'TIMEOUT') once();
+    });
+    return once;
+  }
+
   /** What cannot be done now is to come again, the rest has its effect. */
   async #handleBatch(
     plan: ListenerPlan,
     orders: readonly Order[],
-    { tx }: RocketMQContext,
+    context: RocketMQContext,
   ): Promise<readonly (Error | undefined)[]> {
     const { checker } = this.around;
-    const end = checker.handling(this.machine, plan, orders.map(({ label }) => label).join(' '));
+    const { tx } = context;
+    const labels = orders.map(({ label }) => label).join(' ');
+    const end = this.#counted(checker.handling(this.machine, plan, labels), context);
     try {
       const results: (Error | undefined)[] = [];
       for (const { label, key } of orders) {
