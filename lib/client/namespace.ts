@@ -1,3 +1,5 @@
+import { DLQ_PREFIX, RETRY_PREFIX } from './group-topics.js';
+
 /** Topics of the system: they belong to no namespace. Source: TopicValidator.SYSTEM_TOPIC_SET. */
 const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'TBW102',
@@ -11,8 +13,6 @@ const SYSTEM_TOPICS: ReadonlySet<string> = new Set([
   'OFFSET_MOVED_EVENT',
 ]);
 const SEPARATOR = '%';
-const RETRY_PREFIX = '%RETRY%';
-const DLQ_PREFIX = '%DLQ%';
 
 /**
  * Keeps environments apart on one cluster: topics and groups carry the prefix `namespace%` at the broker and none

@@ -1,3 +1,4 @@
+import { deadLetterTopicOf } from '../client/group-topics.js';
 import type { Producer } from '../client/producer.js';
 import type { PullConsumer } from '../client/pull-consumer.js';
 import type { RocketMQClient } from '../client/rocketmq-client.js';
@@ -78,7 +79,7 @@ export class DeadLetters {
     const used = this.connections.get(connection);
     await used.open();
     const { client } = used;
-    const topic = `%DLQ%${group}`;
+    const topic = deadLetterTopicOf(group);
     if (!(await client.admin.topicExists(topic))) return { items: [], next: undefined };
     const reader = client.createPullConsumer({ group: READER_GROUP, autoCommit: false, pollBatchSize: 32 });
     await reader.start();

@@ -1,3 +1,4 @@
+import { deadLetterTopicOf } from '../client/group-topics.js';
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
 import { RocketMQError } from '../message/rocketmq-error.js';
@@ -110,7 +111,7 @@ export class ListenerExplorer {
     if (metadata.kind === 'dead-letter') {
       const { group, consumerGroup = `${group}-dead-letters`, ...rest } = given as DeadLetterListenerOptions;
       deadLettersOf = group;
-      given = { ...DEAD_LETTER_DEFAULTS, ...rest, topic: `%DLQ%${group}`, group: consumerGroup };
+      given = { ...DEAD_LETTER_DEFAULTS, ...rest, topic: deadLetterTopicOf(group), group: consumerGroup };
     }
     const id = given.id ?? defaultId;
     const override = Object.hasOwn(overrides, id) ? overrides[id] : undefined;

@@ -18,7 +18,7 @@ import { queueKey } from './queue-key.js';
 import { QueueLocks } from './queue-locks.js';
 import { Rebalance } from './rebalance.js';
 import { RemoteBrokerOffsetStore } from './remote-broker-offset-store.js';
-import { retryTopicOf } from './retry-topic.js';
+import { retryTopicOf } from '../group-topics.js';
 import { StartPosition } from './start-position.js';
 import { SubscriptionTable } from './subscription-table.js';
 import { TopicSubscriptions } from './topic-subscriptions.js';

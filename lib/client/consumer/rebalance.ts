@@ -4,7 +4,7 @@ import type { AllocateStrategy } from '../allocate-strategy.js';
 import { pause } from '../clock.js';
 import type { ConsumerBroker, ConsumerEngine } from './consumer-broker.js';
 import type { ConsumerReports } from './consumer-reports.js';
-import { isRetryTopic } from './retry-topic.js';
+import { isRetryTopic } from '../group-topics.js';
 
 /** Between two rounds, however often brokers call for one. */
 const MIN_INTERVAL_MS = 100;

@@ -4,7 +4,7 @@ import type { StartFrom } from '../push-consumer.js';
 import type { ConsumerBroker } from './consumer-broker.js';
 import type { ConsumerReports } from './consumer-reports.js';
 import type { OffsetStore } from './offset-store.js';
-import { isRetryTopic } from './retry-topic.js';
+import { isRetryTopic } from '../group-topics.js';
 
 type OffsetRequests = Pick<ConsumerBroker, 'minOffset' | 'maxOffset' | 'searchOffset'>;
 

@@ -1,3 +1,4 @@
+import { isRetryTopic } from '../group-topics.js';
 import type { Message } from '../../message/message.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import { storedBytes, type MessageToStore } from './stored-message.js';
@@ -10,7 +11,7 @@ import { storedBytes, type MessageToStore } from './stored-message.js';
 export function checkBatch(messages: readonly Message[], chosenQueue: boolean): void {
   const [first] = messages;
   if (first === undefined) throw refuse('A batch needs at least one message. Send what there is.');
-  if (first.topic.startsWith('%RETRY%')) throw refuse('A retry topic takes no batches. Send one by one.');
+  if (isRetryTopic(first.topic)) throw refuse('A retry topic takes no batches. Send one by one.');
   for (const message of messages) {
     if (message.topic !== first.topic) {
       throw refuse(

@@ -1,14 +1,13 @@
 import type { MessageQueue } from '../../message/message.js';
 import { RocketMQError } from '../../message/rocketmq-error.js';
 import type { Clock } from '../clock.js';
-import { retryTopicOf } from '../consumer/retry-topic.js';
+import { deadLetterTopicOf, retryTopicOf } from '../group-topics.js';
 import type { StartFrom } from '../push-consumer.js';
 import type { MemoryBrokerHandle } from '../rocketmq-client.js';
 import { Answer, refusal, topicNotFound } from './broker-answer.js';
 import { BrokerConnection } from './broker-connection.js';
 import { ConsumerGroup, type GroupMember } from './consumer-group.js';
 import { DelayedMessages } from './delayed-messages.js';
-import { deadLetterTopicOf } from './group-topics.js';
 import { HalfMessages } from './half-messages.js';
 import { brokerSettings, type BrokerSettings, type MemoryBrokerOptions } from './memory-broker-options.js';
 import type { MemoryQueue } from './memory-queue.js';

@@ -1,3 +1,4 @@
+import { retryTopicOf } from '../../group-topics.js';
 import { checkGroup, checkTopic } from '../../../message/message-limits.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import type { Admin, BrokerInfo, GroupOptions, TopicDescription, TopicOptions } from '../../admin.js';
@@ -136,7 +137,7 @@ export class RemotingAdmin implements Admin {
       // The second name is that of brokers of RocketMQ 4.
       fields: { groupName: name, cleanOffset: true, removeOffset: true },
     });
-    await this.#deleteTopic(`%RETRY%${name}`);
+    await this.#deleteTopic(retryTopicOf(name));
   }
 
   async brokers(): Promise<readonly BrokerInfo[]> {

@@ -1,3 +1,4 @@
+import { isRetryTopic } from '../../group-topics.js';
 import type { Message } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import { BATCH_MESSAGE_OVERHEAD } from '../protocol/batch-encoder.js';
@@ -23,7 +24,7 @@ export interface BatchItem {
 export function checkBatch(messages: readonly Message[], chosenQueue: boolean): void {
   const [first] = messages;
   if (first === undefined) throw refuse('A batch needs at least one message.', 'Send what there is.');
-  if (first.topic.startsWith('%RETRY%')) {
+  if (isRetryTopic(first.topic)) {
     throw refuse('A retry topic takes no batches.', 'Send the messages one by one.');
   }
   for (const message of messages) {

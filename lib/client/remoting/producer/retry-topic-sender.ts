@@ -1,4 +1,4 @@
-import { retryTopicOf } from '../../consumer/retry-topic.js';
+import { retryTopicOf } from '../../group-topics.js';
 import type { StoredMessage } from '../../consumer/stored-message.js';
 import type { ClientInstance } from '../client-instance.js';
 import { encodeProperties } from '../protocol/message-properties.js';
