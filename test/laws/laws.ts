@@ -34,6 +34,13 @@ export interface ExpectedHandler {
   readonly outside?: boolean;
 }
 
+/** One call of a handler. */
+export interface HandlerRun {
+  /** Its time is over, and its place goes to another. */
+  overdue(): void;
+  end(): void;
+}
+
 /**
  * What is promised, as bookkeeping: told what was committed, stored at the broker, handled and told to callers, it
  * reports what cannot be. It knows nothing of where these events come from: the simulator tells them at the moment
@@ -53,7 +60,7 @@ export class Laws {
   /** Effects that are committed, by group and label. */
   readonly #effects = new Map<string, number>();
   readonly #outside = new Map<string, number>();
-  readonly #running = new Map<string, number>();
+  readonly #running = new Map<string, { inTime: number; overdue: number }>();
 
   constructor(
     private readonly handlers: readonly ExpectedHandler[],
@@ -129,19 +136,32 @@ export class Laws {
     this.#discarded.add(label);
   }
 
-  /** A handler begins; call the answer when it ends. */
-  handling(process: string, group: string, concurrency: number, label: string): () => void {
+  /** A handler begins. One that outlives its time gives its place away, but there may be only as many such as places. */
+  handling(process: string, group: string, concurrency: number, label: string): HandlerRun {
     const id = `${process}/${group}`;
-    const now = (this.#running.get(id) ?? 0) + 1;
-    this.#running.set(id, now);
-    if (now > concurrency) {
-      this.#report(
-        'bounded',
-        `Bounded: ${now} handlers of ${group} run in ${process}, ${concurrency} may`,
-        label,
-      );
-    }
-    return () => this.#running.set(id, (this.#running.get(id) ?? 0) - 1);
+    const count = this.#running.get(id) ?? { inTime: 0, overdue: 0 };
+    this.#running.set(id, count);
+    const report = (now: number, allowed: number, which: string): void => {
+      if (now <= allowed) return;
+      const what = `Bounded: ${now} ${which} of ${group} run in ${process}, ${allowed} may`;
+      this.#report('bounded', what, label);
+    };
+    count.inTime++;
+    report(count.inTime, concurrency, 'handlers');
+    report(count.inTime + count.overdue, 2 * concurrency, 'handlers, with those whose time is over,');
+    let state: 'inTime' | 'overdue' | undefined = 'inTime';
+    return {
+      overdue: () => {
+        if (state !== 'inTime') return;
+        state = 'overdue';
+        count.inTime--;
+        count.overdue++;
+      },
+      end: () => {
+        if (state !== undefined) count[state]--;
+        state = undefined;
+      },
+    };
   }
 
   /** The effect of a message in the database was committed. */

@@ -40,6 +40,7 @@ import { fakeDataSource } from './fake-query-runner.js';
 import type { Machine } from './machine.js';
 import type { JobPlan, ListenerPlan, Scenario } from './scenario.js';
 import type { SimBroker } from './sim-broker.js';
+import type { HandlerRun } from '../laws/laws.js';
 
 const PREFIX = 'rmq_';
 const OWN_CHECKER = 'own';
@@ -323,7 +324,7 @@ export class Application {
 
   async #handle(plan: ListenerPlan, order: Order, context: RocketMQContext): Promise<void> {
     const { checker } = this.around;
-    const end = this.#counted(checker.handling(this.machine, plan, order.label), context);
+    const run = runOf(checker.handling(this.machine, plan, order.label), context);
     const leave = this.#enterLease(plan, order);
     try {
       const { tx } = context;
@@ -344,7 +345,7 @@ export class Application {
       await tx.query('app.fail').catch(() => undefined);
     } finally {
       leave();
-      end();
+      run.end();
     }
   }
 
@@ -360,19 +361,6 @@ export class Application {
     return () => underLease.delete(id);
   }
 
-  /** A handler that outlives its `timeout` is given up: its place is given to another, and it may run on. */
-  #counted(end: () => void, { signal }: RocketMQContext): () => void {
-    let counts = true;
-    const once = (): void => {
-      if (counts) end();
-      counts = false;
-    };
-    signal.addEventListener('abort', () => {
-      if (signal.reason instanceof RocketMQError && signal.reason.code === 'TIMEOUT') once();
-    });
-    return once;
-  }
-
   /** What cannot be done now is to come again, the rest has its effect. */
   async #handleBatch(
     plan: ListenerPlan,
@@ -382,7 +370,7 @@ export class Application {
     const { checker } = this.around;
     const { tx } = context;
     const labels = orders.map(({ label }) => label).join(' ');
-    const end = this.#counted(checker.handling(this.machine, plan, labels), context);
+    const run = runOf(checker.handling(this.machine, plan, labels), context);
     try {
       const results: (Error | undefined)[] = [];
       for (const { label, key } of orders) {
@@ -392,7 +380,7 @@ export class Application {
       }
       return results;
     } finally {
-      end();
+      run.end();
     }
   }
 
@@ -404,6 +392,14 @@ export class Application {
     const who = Buffer.from(this.machine.name).toString('hex').padEnd(16, '0').slice(0, 16);
     return (who + (this.#nextId++).toString(16).padStart(16, '0')).toUpperCase();
   }
+}
+
+/** Tells the run when its time is over. */
+function runOf(run: HandlerRun, { signal }: RocketMQContext): HandlerRun {
+  signal.addEventListener('abort', () => {
+    if (signal.reason instanceof RocketMQError && signal.reason.code === 'TIMEOUT') run.overdue();
+  });
+  return run;
 }
 
 function definitionOf({ group, topic, mode, concurrency, batch }: ListenerPlan) {

@@ -1,5 +1,5 @@
 import type { StoredMessage } from '../../lib/client/memory/stored-message.js';
-import { Laws, type Told } from '../laws/laws.js';
+import { Laws, type HandlerRun, type Told } from '../laws/laws.js';
 import { BUSINESS, EFFECT } from './application-statements.js';
 import type { FakeDatabase, Row } from './fake-database.js';
 import type { Machine } from './machine.js';
@@ -116,8 +116,8 @@ export class Checker {
     return false;
   }
 
-  /** A handler begins; call the answer when it ends. */
-  handling(machine: Machine, { group, concurrency }: ListenerPlan, label: string): () => void {
+  /** A handler begins. */
+  handling(machine: Machine, { group, concurrency }: ListenerPlan, label: string): HandlerRun {
     this.world.history.add(machine.name, `${group} handles ${label}`);
     return this.#laws.handling(machine.name, group, concurrency, label);
   }

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { HandlerCalls } from '../../lib/client/consumer/handler-calls.js';
 import { ProcessQueue } from '../../lib/client/consumer/process-queue.js';
 import { MemoryClient } from '../../lib/client/memory/memory-client.js';
 import type { HalfMessage } from '../../lib/client/producer.js';
@@ -473,6 +474,17 @@ export const MUTANTS: readonly Mutant[] = [
       part(MemoryClient.prototype, 'createPushConsumer', (original) => {
         return function createPushConsumer(this: Self, options: object): unknown {
           return original.apply(this, [{ ...options, concurrency: 50 }] as never);
+        };
+      }),
+    ],
+  },
+  {
+    name: 'a handler whose queue went away counts no longer',
+    shownBy: 'varied:1222:random',
+    parts: [
+      part(HandlerCalls.prototype, 'abortQueue', () => {
+        return function abortQueue(this: HandlerCalls, ...args: Parameters<HandlerCalls['giveUpQueue']>) {
+          this.giveUpQueue(...args);
         };
       }),
     ],

@@ -25,6 +25,9 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   readonly #dispatcher: FairDispatcher;
   readonly #timeout: ConsumeTimeout;
   readonly #localRetries = new Set<ClockTimer>();
+  /** Handlers that run on although their time was up, and how many of them keep their place because there are too many. */
+  #overdue = 0;
+  #overdueInPlace = 0;
   #sendingBack = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -40,8 +43,12 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
     this.#clock = clock;
     this.#reports = reports;
     this.#sendBack = sendBack;
-    this.#calls = new HandlerCalls(options.group, handler, clock, (call, outcome) =>
-      this.#ended(call, outcome),
+    this.#calls = new HandlerCalls(
+      options.group,
+      handler,
+      clock,
+      (call, outcome) => this.#ended(call, outcome),
+      () => this.#outlived(),
     );
     this.#dispatcher = new FairDispatcher(options.concurrency, clock, (processQueue) =>
       this.#begin(processQueue),
@@ -101,8 +108,27 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   #ended(call: HandlerCall, outcome: CallOutcome): void {
     // A result that comes after the queue was dropped is nobody's business any more.
     if (outcome.type !== 'given-up' && !call.processQueue.dropped) this.#process(call, outcome);
-    this.#dispatcher.ended();
+    if (outcome.type !== 'given-up' || this.#draining || this.#mayRunOn()) this.#dispatcher.ended();
     if (this.#draining) this.#lookIdle();
+  }
+
+  /**
+   * The place of a handler whose time is up goes to another message. Not without end: with as many overdue handlers as
+   * handlers may run, each further one keeps its place until one of them ends.
+   */
+  #mayRunOn(): boolean {
+    this.#overdue++;
+    if (this.#overdue <= this.#options.concurrency) return true;
+    this.#overdueInPlace++;
+    this.#reports.error('handler', tooManyOverdue(this.#overdue, this.#options.consumeTimeoutMs));
+    return false;
+  }
+
+  #outlived(): void {
+    this.#overdue--;
+    if (this.#overdueInPlace === 0) return;
+    this.#overdueInPlace--;
+    this.#dispatcher.ended();
   }
 
   #process({ processQueue, held }: HandlerCall, outcome: Exclude<CallOutcome, { type: 'given-up' }>): void {
@@ -194,4 +220,11 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   #lookIdle(): void {
     if (this.#idle) this.#onIdle?.();
   }
+}
+
+function tooManyOverdue(count: number, consumeTimeoutMs: number): RocketMQError {
+  return new RocketMQError(
+    'TIMEOUT',
+    `${count} handlers run on although their ${consumeTimeoutMs} ms are over, and no more may; messages wait until one of them ends. Let handlers stop when their signal tells them to.`,
+  );
 }

@@ -17,20 +17,26 @@ export class HandlerCalls {
   readonly #handler: MessageHandler;
   readonly #clock: Clock;
   readonly #ended: (call: HandlerCall, outcome: CallOutcome) => void;
+  readonly #outlived: () => void;
   /** In the order they began. */
   readonly #running = new Set<HandlerCall>();
 
-  /** @param ended called once per call; must not throw */
+  /**
+   * @param ended called once per call; must not throw
+   * @param outlived a handler has come to its end whose call was given up before; must not throw
+   */
   constructor(
     group: string,
     handler: MessageHandler,
     clock: Clock,
     ended: (call: HandlerCall, outcome: CallOutcome) => void,
+    outlived: () => void = () => undefined,
   ) {
     this.#group = group;
     this.#handler = handler;
     this.#clock = clock;
     this.#ended = ended;
+    this.#outlived = outlived;
   }
 
   /** Calls under way. */
@@ -99,11 +105,13 @@ export class HandlerCalls {
     } catch (error) {
       outcome = { type: 'failed', error };
     }
-    this.#end(call, outcome);
+    if (!this.#end(call, outcome)) this.#outlived();
   }
 
-  #end(call: HandlerCall, outcome: CallOutcome): void {
-    if (this.#running.delete(call)) this.#ended(call, outcome);
+  #end(call: HandlerCall, outcome: CallOutcome): boolean {
+    if (!this.#running.delete(call)) return false;
+    this.#ended(call, outcome);
+    return true;
   }
 }
 

@@ -25,7 +25,7 @@ export interface PullOptions {
   readonly longPollingMs: number;
   /** Send the subscription with every pull instead of relying on the one in the heartbeat. */
   readonly postSubscription: boolean;
-  /** Offsets are the broker's: commit with every pull. */
+  /** Offsets are the broker's: what was finished is committed with the next pull. */
   readonly commitWithPull: boolean;
   /** Messages came in. */
   readonly onMessages: (processQueue: ProcessQueue) => void;
@@ -42,6 +42,8 @@ export interface PullOptions {
 interface PullTask {
   stopped: boolean;
   current: AbortController;
+  /** What the last pull with an offset to commit has committed. */
+  committed: number;
 }
 
 /**
@@ -74,7 +76,7 @@ export class PullMessageService {
   }
 
   start(processQueue: ProcessQueue): void {
-    const task: PullTask = { stopped: false, current: new AbortController() };
+    const task: PullTask = { stopped: false, current: new AbortController(), committed: 0 };
     this.#tasks.set(processQueue, task);
     void this.#run(processQueue, task);
   }
@@ -118,14 +120,17 @@ export class PullMessageService {
         const subscription = this.#subscriptions.get(processQueue.queue.topic);
         if (!subscription) return;
         const offset = processQueue.nextOffset;
+        const commit = this.#commitWith(processQueue, task);
         const begin = this.#clock.monotonic();
-        const result = await this.#pull(processQueue, subscription, offset, signal);
+        const result = await this.#pull(processQueue, subscription, offset, commit, signal);
         if (task.stopped) return;
+        task.committed = commit ?? task.committed;
         processQueue.lastPullTimestamp = this.#clock.now();
         await this.#receive(processQueue, offset, result);
         this.#reports.working(context);
         const fruitless = result.status !== 'found' && processQueue.nextOffset === offset;
-        if (fruitless && this.#clock.monotonic() - begin < TOO_SOON_MS) {
+        const held = commit === undefined;
+        if (fruitless && held && this.#clock.monotonic() - begin < TOO_SOON_MS) {
           await pause(this.#clock, TOO_SOON_MS, signal);
         }
       } catch (error) {
@@ -137,22 +142,32 @@ export class PullMessageService {
     }
   }
 
+  /**
+   * Only with nothing in hand, and the broker is not to hold such a pull: whatever is done later came with an answer that
+   * was given after the offset was stored. Otherwise the broker might store it after a higher one and set the group back,
+   * for example when this member has just closed. Source: PullMessageProcessor of 4.9 stores the offset of a pull after
+   * it has put it aside.
+   */
+  #commitWith(processQueue: ProcessQueue, task: PullTask): number | undefined {
+    if (!this.#options.commitWithPull || processQueue.count > 0) return undefined;
+    const offset = processQueue.committableOffset;
+    return offset > task.committed ? offset : undefined;
+  }
+
   #pull(
     processQueue: ProcessQueue,
     subscription: TopicSubscription,
     offset: number,
+    commitOffset: number | undefined,
     signal: AbortSignal,
   ): Promise<PullResult> {
-    // Only with nothing in hand: whatever is done later came with the answer to this pull, so the broker cannot handle it
-    // after the report of a higher offset and set the group back, for example when this member has just closed.
-    const commit = this.#options.commitWithPull && processQueue.count === 0;
     return this.#broker.pull({
       queue: processQueue.queue,
       subscription,
       offset,
       maxMessages: this.#options.batchSize,
-      suspendMs: this.#options.longPollingMs,
-      commitOffset: commit ? processQueue.committableOffset : undefined,
+      suspendMs: commitOffset === undefined ? this.#options.longPollingMs : 0,
+      commitOffset,
       postSubscription: this.#options.postSubscription,
       signal,
     });

@@ -9,6 +9,8 @@ import { queueKey } from './queue-key.js';
 const LOCK_LIVE_MS = 30_000;
 /** Source: ProcessQueue.REBALANCE_LOCK_INTERVAL. */
 const RENEW_INTERVAL_MS = 20_000;
+/** What an answer about locks may take, milliseconds. They expire: better to ask again than to wait. */
+export const LOCK_TIMEOUT_MS = 3_000;
 /** While a renewal fails, it is tried again after this time, until the lock has expired. */
 const RETRY_INTERVAL_MS = 2_000;
 

@@ -10,6 +10,7 @@ import type {
   SendBackOptions,
 } from '../consumer/consumer-broker.js';
 import type { OffsetStore } from '../consumer/offset-store.js';
+import { LOCK_TIMEOUT_MS } from '../consumer/queue-locks.js';
 import { RemoteBrokerOffsetStore } from '../consumer/remote-broker-offset-store.js';
 import type { StoredMessage as ConsumedMessage, StoredPosition } from '../consumer/stored-message.js';
 import type { TopicSubscription } from '../consumer/topic-subscription.js';
@@ -18,9 +19,6 @@ import type { ConsumerGroup, GroupMember as RegisteredMember } from './consumer-
 import type { MemoryClientContext, Membership } from './memory-client-context.js';
 import { MemoryPulls } from './memory-pulls.js';
 import { messageIdOf } from './stored-message.js';
-
-/** As the other engines have it: better to ask again than to wait. Milliseconds. */
-const LOCK_TIMEOUT_MS = 3_000;
 
 /**
  * What the consumers of a client get from the in-process broker.

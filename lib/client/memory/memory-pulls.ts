@@ -66,7 +66,7 @@ export class MemoryPulls {
       broker.group(this.#group).setOffset(topic, queueId, commitOffset);
     }
     const answer = broker.read(topic, queueId, offset, maxMessages);
-    if (answer.messages.length > 0 || answer.minOffset !== undefined) return answer;
+    if (answer.messages.length > 0 || answer.minOffset !== undefined || suspendMs === 0) return answer;
     const { clock } = broker.settings;
     const timer = clock.setTimeout(() => hold.abort(OVER), suspendMs);
     try {

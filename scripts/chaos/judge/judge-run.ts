@@ -1,4 +1,4 @@
-import { Laws, type Law, type Violation } from '../../../test/laws/laws.js';
+import { Laws, type HandlerRun, type Law, type Violation } from '../../../test/laws/laws.js';
 import { DEAD_LETTERS, EXPECTED_HANDLERS } from '../application/names.js';
 import type { Verdict } from '../contract.js';
 import type { HistoryEntry } from '../history/history-entry.js';
@@ -59,7 +59,7 @@ class Trial {
   readonly #told: Told[] = [];
   /** When the COMMIT of a message was about to be sent. */
   readonly #commits = new Map<string, number>();
-  readonly #handling = new Map<string, () => void>();
+  readonly #handling = new Map<string, HandlerRun>();
   readonly #crashed = new Set<string>();
 
   constructor(
@@ -85,7 +85,7 @@ class Trial {
         return;
       }
       case 'handled':
-        this.#handling.get(`${who} ${entry.group} ${entry.label}`)?.();
+        this.#handling.get(`${who} ${entry.group} ${entry.label}`)?.end();
         return;
       case 'crashes':
         this.#crashed.add(who);

@@ -243,6 +243,31 @@ describe('consume timeout', () => {
     await clock.advance(1);
     expect(calls).toBe(2);
   });
+
+  it('lets no more handlers outlive their time than may run: the next keeps its place until one ends', async () => {
+    const handlers: (() => void)[] = [];
+    const { clock, pull, service } = setUp(
+      'concurrent',
+      () => new Promise((resolve) => handlers.push(() => resolve(ACK))),
+      { concurrency: 2 },
+    );
+    pull(0, 10);
+    await clock.advance(60_000);
+    expect(handlers).toHaveLength(4);
+    await clock.advance(60_000);
+    expect(handlers).toHaveLength(4);
+    expect(service.inFlight).toBe(0);
+    handlers[0]?.();
+    await clock.settle();
+    expect(handlers).toHaveLength(5);
+    handlers[1]?.();
+    await clock.settle();
+    expect(handlers).toHaveLength(6);
+    // Two are overdue now: there is no place to be given back.
+    handlers[2]?.();
+    await clock.settle();
+    expect(handlers).toHaveLength(6);
+  });
 });
 
 describe('orderly consumption', () => {

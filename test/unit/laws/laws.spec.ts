@@ -187,13 +187,24 @@ describe('it is noticed that', () => {
     [
       'more handlers run than may',
       (laws) => {
-        const end = laws.handling('process', 'audit', 1, 'a');
-        end();
+        laws.handling('process', 'audit', 1, 'a').end();
         laws.handling('process', 'audit', 1, 'b');
         laws.handling('another', 'audit', 1, 'c');
         laws.handling('process', 'audit', 1, 'd');
       },
       'bounded: Bounded: 2 handlers of audit run in process, 1 may',
+    ],
+    [
+      'more handlers outlive their time than may',
+      (laws) => {
+        laws.handling('process', 'audit', 1, 'a').overdue();
+        const late = laws.handling('process', 'audit', 1, 'b');
+        late.overdue();
+        late.end();
+        laws.handling('process', 'audit', 1, 'c').overdue();
+        laws.handling('process', 'audit', 1, 'd');
+      },
+      'bounded: Bounded: 3 handlers, with those whose time is over, of audit run in process, 2 may',
     ],
   ])('%s', (_what, history, found) => {
     expect(judged(history)).toEqual([found]);

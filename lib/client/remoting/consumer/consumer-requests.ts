@@ -1,6 +1,7 @@
 import type { MessageQueue } from '../../../message/message.js';
 import { RocketMQError } from '../../../message/rocketmq-error.js';
 import type { SendBackOptions } from '../../consumer/consumer-broker.js';
+import { LOCK_TIMEOUT_MS } from '../../consumer/queue-locks.js';
 import type { StoredPosition } from '../../consumer/stored-message.js';
 import type { ClientInstance } from '../client-instance.js';
 import { parseLenientJson, type LenientValue } from '../protocol/lenient-json.js';
@@ -10,9 +11,6 @@ import { RequestCode } from '../protocol/request-code.js';
 import { ResponseCode } from '../protocol/response-code.js';
 import { responseError } from '../protocol/response-error.js';
 import type { SubscriptionData } from '../protocol/subscription-data.js';
-
-/** Locks are asked for often and expire: better to ask again than to wait. Milliseconds. */
-const LOCK_TIMEOUT_MS = 3_000;
 
 /** What consumers ask brokers besides messages. (Java: the consumer's part of `MQClientAPIImpl`.) */
 export class ConsumerRequests {
