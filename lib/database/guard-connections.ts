@@ -25,6 +25,9 @@ interface PostgresPool {
  * - When the driver gives up waiting (`query_timeout`), it gives up waiting for ROLLBACK too, and the connection goes
  *   back to the pool within its transaction. Whatever runs on it next, by itself, joins that transaction: nobody sees
  *   it, its locks stay, and the end of the connection undoes it. Such a connection is closed instead.
+ *
+ * `mysql2` needs neither: a statement it gave up waiting for stays in the connection's queue, so ROLLBACK is done
+ * before whatever runs next.
  */
 export function guardConnections(dataSource: DataSource): void {
   if (dataSource.options.type !== 'postgres') return;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type INestApplication, Injectable } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import {
@@ -8,6 +9,7 @@ import {
   Payload,
   RocketMQHealthIndicator,
   RocketMQListener,
+  RocketMQReplyListener,
   RocketMQTemplate,
   RocketMQTransactionChecker,
   Tx,
@@ -34,6 +36,7 @@ describe('the module with a database', () => {
   const topic = uniqueName('orders');
   const answers = uniqueName('answers');
   const decided = uniqueName('decided');
+  const reservations = uniqueName('reservations');
   const seen: unknown[] = [];
   const attempts = new Map<number, number>();
   const checked: string[] = [];
@@ -62,6 +65,13 @@ describe('the module with a database', () => {
     @RocketMQListener({ topic: decided, group: uniqueName('decided'), startFrom: 'first' })
     onDecided(@Payload() answer: unknown): void {
       seen.push(answer);
+    }
+
+    @RocketMQReplyListener({ topic: reservations, group: uniqueName('reservations'), startFrom: 'first' })
+    @Idempotent()
+    async reserve(@Payload() { id }: { id: number }, @Tx() tx: EntityManager): Promise<{ reserved: number }> {
+      await tx.query('INSERT INTO effect (id) VALUES ($1)', [id]);
+      return { reserved: id };
     }
 
     @RocketMQTransactionChecker('by-hand')
@@ -133,6 +143,20 @@ describe('the module with a database', () => {
     await waitFor(() => seen.length === 2);
     expect(seen).toHaveLength(2);
     expect(seen).toEqual(expect.arrayContaining([{ id: 10 }, { id: 12 }]));
+  });
+
+  it('replies when the transaction is committed, and not to a duplicate: its reply is not known any more', async () => {
+    const template = app.get(RocketMQTemplate);
+    const duplicates = recordEvents(app, 'message.duplicate');
+    const messageId = randomBytes(16).toString('hex').toUpperCase();
+    const reserve = (timeout: string): Promise<unknown> =>
+      template.request(reservations, { id: 30 }, { messageId, timeout });
+    expect(await reserve('60s')).toEqual({ reserved: 30 });
+    const effects = (): Promise<unknown> => dataSource.query('SELECT id FROM effect WHERE id = 30');
+    expect(await effects()).toEqual([{ id: 30 }]);
+    await expect(reserve('3s')).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await waitFor(() => duplicates.length === 1);
+    expect(await effects()).toEqual([{ id: 30 }]);
   });
 
   it('answers the broker about a half message nobody finished, with the checker it names', async () => {
