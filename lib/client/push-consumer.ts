@@ -78,7 +78,10 @@ export interface PushConsumerOptions {
   readonly longPollingMs?: number;
   /** Flow control per queue: messages held in memory. @default 1000 */
   readonly maxCachedMessages?: number;
-  /** Flow control over all queues of this consumer: bytes of bodies held in memory. @default 104857600 */
+  /**
+   * Flow control over all queues of this consumer: bytes that messages take in memory, about. A message counts with its
+   * body and 1,400 bytes for what comes with it. (Java counts bodies alone.) @default 104857600
+   */
   readonly maxCachedBytes?: number;
   /** Flow control for concurrent consumers: distance between the lowest and highest offset held per queue. @default 2000 */
   readonly maxOffsetSpan?: number;
@@ -106,7 +109,7 @@ export type ConsumerEvent =
 /** Messages in memory; the limits are `maxCachedMessages` and `maxCachedBytes`. */
 export interface CachedMessages {
   readonly messages: number;
-  /** Of their bodies. */
+  /** What they take in memory, about: bodies, and 1,400 bytes for each. */
   readonly bytes: number;
 }
 

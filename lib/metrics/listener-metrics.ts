@@ -114,7 +114,7 @@ export function measureListeners(set: MetricSet, registry: Pick<RocketMQListener
       }
     },
   );
-  set.gauge('consumer_cached_bytes', 'Bytes of their bodies.', ['connection', 'group'], (gauge) => {
+  set.gauge('consumer_cached_bytes', 'What they take in memory, about.', ['connection', 'group'], (gauge) => {
     for (const { connection, group, cached } of consuming()) gauge.set({ connection, group }, cached.bytes);
   });
 }

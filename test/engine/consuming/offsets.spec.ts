@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { MESSAGE_OVERHEAD_BYTES } from '../../../lib/client/consumer/process-queue.js';
 import { ACK } from '../../../lib/client/push-consumer.js';
 import { RequestCode } from '../../../lib/client/remoting/protocol/request-code.js';
 import { isBroker5 } from '../../support/broker.js';
@@ -129,19 +130,24 @@ describe('where consumption begins and what is remembered', () => {
     const body = Buffer.alloc(10_000, 'x');
     await scenario().send(...Array.from({ length: 200 }, () => ({ body })));
     const hold = gate();
-    const { deliveries } = await scenario().consume({
+    let most = 0;
+    const { consumer, deliveries } = await scenario().consume({
       startFrom: 'first',
       concurrency: 1,
       maxCachedBytes: 100_000,
       pullBatchSize: 4,
       handle: async () => {
         await hold.opened;
+        most = Math.max(most, consumer.cached().bytes);
         return ACK;
       },
     });
-    await waitFor(() => deliveries.length === 1);
+    await waitFor(() => deliveries.length === 1 && consumer.cached().bytes >= 100_000);
     hold.open();
     await waitFor(() => deliveries.length === 200);
+    // A queue that holds nothing may always pull once, and one more pull may bring the others above the limit.
+    const onePull = 4 * (body.length + MESSAGE_OVERHEAD_BYTES);
+    expect(most).toBeLessThan(100_000 + 4 * onePull);
   });
 
   it('goes back to what the broker has when the offset is beyond it', async () => {

@@ -149,7 +149,7 @@ describe('the module with a database', () => {
     const template = app.get(RocketMQTemplate);
     const duplicates = recordEvents(app, 'message.duplicate');
     const messageId = randomBytes(16).toString('hex').toUpperCase();
-    const reserve = (timeout: string): Promise<unknown> =>
+    const reserve = (timeout: '60s' | '3s'): Promise<unknown> =>
       template.request(reservations, { id: 30 }, { messageId, timeout });
     expect(await reserve('60s')).toEqual({ reserved: 30 });
     const effects = (): Promise<unknown> => dataSource.query('SELECT id FROM effect WHERE id = 30');

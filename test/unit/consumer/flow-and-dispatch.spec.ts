@@ -3,9 +3,12 @@ import { systemClock } from '../../../lib/client/clock.js';
 import { delayLevelFor, scheduledLevel } from '../../../lib/client/consumer/delay-level.js';
 import { FairDispatcher } from '../../../lib/client/consumer/fair-dispatcher.js';
 import { FlowControl } from '../../../lib/client/consumer/flow-control.js';
-import { ProcessQueue } from '../../../lib/client/consumer/process-queue.js';
+import { MESSAGE_OVERHEAD_BYTES, ProcessQueue } from '../../../lib/client/consumer/process-queue.js';
 import { FakeClock } from '../../../lib/testing/fake-clock.js';
 import { pulledRange } from './held.js';
+
+/** What one of the messages here takes. */
+const EACH = 10 + MESSAGE_OVERHEAD_BYTES;
 
 const newQueue = (queueId: number): ProcessQueue =>
   new ProcessQueue({ topic: 'orders', brokerName: 'broker-a', queueId }, 0);
@@ -60,7 +63,7 @@ describe('flow control', () => {
   });
 
   it('shares the limit of bytes among all queues, but never starves an empty one', async () => {
-    const { a, b, flow, room } = setUp({ maxBytes: 100 });
+    const { a, b, flow, room } = setUp({ maxBytes: 10 * EACH });
     fill(a, 9);
     expect(await room(a)).toBe(true);
     expect(await room(b)).toBe(true);
@@ -78,7 +81,7 @@ describe('flow control', () => {
     const queues = Array.from({ length: 50 }, (_, queueId) => newQueue(queueId));
     let sums = 0;
     const flow = new FlowControl(
-      { maxMessages: Infinity, maxBytes: 100, maxSpan: Infinity },
+      { maxMessages: Infinity, maxBytes: 10 * EACH, maxSpan: Infinity },
       () => {
         sums++;
         return queues;

@@ -2,7 +2,11 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ProcessQueue, type HeldMessage } from '../../../lib/client/consumer/process-queue.js';
+import {
+  MESSAGE_OVERHEAD_BYTES,
+  ProcessQueue,
+  type HeldMessage,
+} from '../../../lib/client/consumer/process-queue.js';
 import { pulled, pulledRange } from './held.js';
 
 const QUEUE = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
@@ -51,14 +55,15 @@ describe('ProcessQueue', () => {
     expect(queue.put([pulled(6)], 7)).toEqual([]);
   });
 
-  it('counts messages, bytes and span of what is unfinished', () => {
+  it('counts messages, the memory they take and the span of what is unfinished', () => {
     const queue = new ProcessQueue(QUEUE, 0);
     queue.put(pulledRange(0, 5), 5);
     const [a, b] = queue.take(2, anyMessage);
     queue.finish(b!);
-    expect([queue.count, queue.bytes, queue.span]).toEqual([4, 40, 4]);
+    const each = 10 + MESSAGE_OVERHEAD_BYTES;
+    expect([queue.count, queue.bytes, queue.span]).toEqual([4, 4 * each, 4]);
     queue.finish(a!);
-    expect([queue.count, queue.bytes, queue.span]).toEqual([3, 30, 2]);
+    expect([queue.count, queue.bytes, queue.span]).toEqual([3, 3 * each, 2]);
   });
 
   it('lets go of the bodies of finished messages behind an unfinished one', async () => {

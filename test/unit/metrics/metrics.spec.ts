@@ -15,6 +15,7 @@ import {
 import { RocketMQMetrics, RocketMQMetricsModule, type RocketMQMetricsOptions } from 'nestjs-rocketmq/metrics';
 import { Counter, register, Registry } from 'prom-client';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MESSAGE_OVERHEAD_BYTES } from '../../../lib/client/consumer/process-queue.js';
 import { countTransactions } from '../../../lib/metrics/database-metrics.js';
 import { MetricSet } from '../../../lib/metrics/metric-set.js';
 import { countOutbox } from '../../../lib/metrics/outbox-figures.js';
@@ -136,7 +137,7 @@ describe('metrics', () => {
       return found.value('rocketmq_consumer_in_flight', consumer) === 1 && found;
     });
     expect(busy.value('rocketmq_consumer_cached_messages', consumer)).toBe(1);
-    expect(busy.value('rocketmq_consumer_cached_bytes', consumer)).toBe(8);
+    expect(busy.value('rocketmq_consumer_cached_bytes', consumer)).toBe(8 + MESSAGE_OVERHEAD_BYTES);
     expect(busy.value('rocketmq_consumer_lag_messages', { ...consumer, topic: 'orders' })).toBeDefined();
     expect(busy.value('rocketmq_consumer_queues', { ...consumer, topic: 'orders' })).toBeGreaterThan(0);
     expect(busy.value('rocketmq_listener_state', { ...shop, state: 'running' })).toBe(1);
