@@ -181,11 +181,15 @@ export class Application {
     return this.#stopping;
   }
 
-  /** SIGTERM: requests end, then listeners, then the relay. Resolves with what was given up. */
-  async stop(): Promise<number> {
+  /** SIGTERM: requests end first. How long they take is theirs: they may wait for each other's locks. */
+  async endRequests(): Promise<void> {
     this.#stopping = true;
     await this.#started?.catch(() => undefined);
     await Promise.all(this.#jobs);
+  }
+
+  /** Then listeners, then the relay. Resolves with what was given up. */
+  async stop(): Promise<number> {
     let abandoned = 0;
     for (const container of this.#containers) abandoned += await container.stop(DRAIN_MS);
     abandoned += (await this.relay.drain(DRAIN_MS)).abandoned;

@@ -181,6 +181,7 @@ class Simulation {
     const { machine } = application;
     const { clock, history } = this.#world;
     history.add(machine.name, 'is told to stop');
+    await application.endRequests();
     const begun = clock.monotonic();
     const freezes = machine.freezes;
     const abandoned = await application.stop();
