@@ -13,6 +13,7 @@ import type { CreateOperation } from '../observability/instrumentation.js';
 import type { RocketMQEvents } from '../observability/rocketmq-events.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { LogChecker } from './log-checker.js';
+import { sqlLogIdentity } from './log-identity.js';
 import { MysqlTransactionLog } from './mysql-transaction-log.js';
 import { PostgresTransactionLog } from './postgres-transaction-log.js';
 import { SqliteTransactionLog } from './sqlite-transaction-log.js';
@@ -56,13 +57,15 @@ export function createTransactions(deps: TransactionsDeps): Transactions {
   }
   const log = deps.log ?? new LOGS[sqlDialect(dataSource)](dataSource, options.tablePrefix);
   const checkers = new TransactionCheckers(producer.group, events, clock);
-  const logChecker = new LogChecker(log, options, clock);
+  const identity = sqlLogIdentity(dataSource, options.tablePrefix);
+  const logChecker = new LogChecker(log, identity, options, clock);
   checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
   const ids = new MessageIdGenerator(clock);
   const runner = new TransactionRunner({
     dataSource,
     producer,
     log,
+    identity,
     checkers,
     events,
     clock,

@@ -2,6 +2,8 @@ import type { Clock } from '../client/clock.js';
 import type { TransactionResolution } from '../client/producer.js';
 import { isMessageId, toKey128 } from '../database/message-id.js';
 import type { ReceivedMessage } from '../message/message.js';
+import { RocketMQError } from '../message/rocketmq-error.js';
+import { TRANSACTION_LOG_HEADER, type LogIdentity } from './log-identity.js';
 import type { ResolvedTransactionOptions } from './transaction-options.js';
 import type { TransactionLog } from './transaction-log.js';
 
@@ -15,6 +17,7 @@ import type { TransactionLog } from './transaction-log.js';
 export class LogChecker {
   constructor(
     private readonly log: TransactionLog,
+    private readonly identity: LogIdentity,
     private readonly options: Pick<ResolvedTransactionOptions, 'graceMs' | 'checkWaitMs' | 'retentionMs'>,
     private readonly clock: Clock,
   ) {}
@@ -22,6 +25,7 @@ export class LogChecker {
   /** An error counts as "unknown"; the broker asks again. */
   async check(message: ReceivedMessage): Promise<TransactionResolution> {
     if (!isMessageId(message.messageId)) return 'unknown';
+    await this.assertOwn(message);
     const id = toKey128(message.messageId);
     const age = this.clock.now() - message.bornTimestamp;
     const { graceMs, checkWaitMs, retentionMs } = this.options;
@@ -37,5 +41,15 @@ export class LogChecker {
       default:
         return 'unknown';
     }
+  }
+
+  /** Half messages that were there before an upgrade may name none. */
+  private async assertOwn({ topic, messageId, headers }: ReceivedMessage): Promise<void> {
+    const named = headers[TRANSACTION_LOG_HEADER];
+    if (named === undefined || named === (await this.identity())) return;
+    throw new RocketMQError(
+      'INVALID_CONFIGURATION',
+      `Half message ${messageId} (topic "${topic}") belongs to the transaction log of another database: an application with another database has the same producer group. Give each application its own producer.group; until then its messages are decided late.`,
+    );
   }
 }

@@ -21,6 +21,7 @@ import {
 } from '../outbox/outbox-message.js';
 import type { Outbox } from '../outbox/outbox.js';
 import { classifySendFailure } from '../outbox/send-failure.js';
+import { TRANSACTION_LOG_HEADER, type LogIdentity } from './log-identity.js';
 import { LOG_CHECKER, TRANSACTION_CHECKER_HEADER, type TransactionCheckers } from './transaction-checkers.js';
 import type { TransactionLog } from './transaction-log.js';
 import type { ResolvedTransactionOptions } from './transaction-options.js';
@@ -58,6 +59,7 @@ export interface TransactionRunnerDeps {
   readonly dataSource: DataSource;
   readonly producer: Producer;
   readonly log: TransactionLog;
+  readonly identity: LogIdentity;
   readonly checkers: TransactionCheckers;
   readonly events: RocketMQEvents;
   readonly clock: Pick<Clock, 'monotonic'>;
@@ -86,7 +88,7 @@ export class TransactionRunner {
     work: (tx: EntityManager) => Promise<T>,
     options: TransactionSendOptions = {},
   ): Promise<TransactionResult<T>> {
-    const { row, message } = this.prepare(destination, payload, options);
+    const { row, message } = await this.prepare(destination, payload, options);
     let half: HalfMessage;
     try {
       half = await this.deps.producer.sendHalf(message, {
@@ -104,8 +106,12 @@ export class TransactionRunner {
     return { result, messageId: row.messageId, via: 'half-message', receipt: half.receipt };
   }
 
-  private prepare(destination: string | Destination, payload: unknown, options: TransactionSendOptions) {
-    const { defaults, checkers } = this.deps;
+  private async prepare(
+    destination: string | Destination,
+    payload: unknown,
+    options: TransactionSendOptions,
+  ): Promise<{ readonly row: UnplacedRow; readonly message: Message }> {
+    const { defaults, checkers, identity } = this.deps;
     const {
       timeoutMs: _timeout,
       checker = LOG_CHECKER,
@@ -119,7 +125,11 @@ export class TransactionRunner {
         `No transaction checker is named "${checker}". Add @RocketMQTransactionChecker("${checker}") to a method.`,
       );
     }
-    const headers = { ...own.headers, [TRANSACTION_CHECKER_HEADER]: checker };
+    const headers = {
+      ...own.headers,
+      [TRANSACTION_CHECKER_HEADER]: checker,
+      ...(checker === LOG_CHECKER && { [TRANSACTION_LOG_HEADER]: await identity() }),
+    };
     const row = toUnplacedRow(destination, payload, { ...own, headers }, defaults);
     const { topic, tag, keys, body, messageId } = row;
     const message: Message = { topic, tag, keys, headers, body, messageId };

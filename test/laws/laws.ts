@@ -122,7 +122,9 @@ export class Laws {
     if (!this.#committed.has(label)) {
       this.#report('phantom', `Nothing rolled back is sent: ${label} is visible, and not committed`, label);
     }
-    if (key !== undefined && before === 0) this.#inOrder('sent', key, key, label);
+    // A process that stood still while it sent may still send what an operator has thrown away since.
+    const hasPlace = before === 0 && !this.#discarded.has(label);
+    if (key !== undefined && hasPlace) this.#inOrder('sent', key, key, label);
     return before === 0;
   }
 

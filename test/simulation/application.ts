@@ -131,7 +131,8 @@ export class Application {
     });
     const log = new PostgresTransactionLog(dataSource, PREFIX);
     const checkers = new TransactionCheckers('app', events, clock);
-    const logChecker = new LogChecker(log, transactionOptions, clock);
+    const identity = (): Promise<string> => Promise.resolve('the only one');
+    const logChecker = new LogChecker(log, identity, transactionOptions, clock);
     checkers.register(LOG_CHECKER, (message) => logChecker.check(message));
     checkers.register(OWN_CHECKER, (message) => this.#decide(message.body));
     this.#producer.setTransactionCheck(checkers.check);
@@ -139,6 +140,7 @@ export class Application {
       dataSource,
       producer: this.#producer,
       log,
+      identity,
       checkers,
       events,
       clock,

@@ -2,6 +2,7 @@ import type { INestApplication, ModuleMetadata } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { RocketMQEvents, RocketMQModule, type RocketMQModuleOptions } from 'nestjs-rocketmq';
 import { nameServer } from './broker.js';
+import { uniqueName } from './names.js';
 
 export interface NestAppOptions extends ModuleMetadata {
   readonly options?: Partial<RocketMQModuleOptions>;
@@ -15,7 +16,14 @@ export async function nestApp({ options, prepare, ...metadata }: NestAppOptions)
     ...metadata,
     imports: [
       ...(metadata.imports ?? []),
-      RocketMQModule.forRoot({ nameServer: nameServer(), topics: 'create', logging: false, ...options }),
+      RocketMQModule.forRoot({
+        nameServer: nameServer(),
+        // Its own: the broker asks any member of a group about half messages.
+        producer: { group: uniqueName('producer') },
+        topics: 'create',
+        logging: false,
+        ...options,
+      }),
     ],
   }).compile();
   const app = module.createNestApplication({ logger: false });

@@ -97,6 +97,22 @@ describe.each(databaseNames())('transactional messages on %s', (name) => {
     ]);
   });
 
+  it('is not decided by an application that has the same producer group and another database', async () => {
+    const { messageId } = await create().runner.sendInTransaction('payments', 1, (tx) => effect(tx, 'paid'));
+    const headers = { ...half()?.message.headers };
+    const other = await createDatabase(name, { lanes: LANES });
+    try {
+      createTransactions({ dataSource: other.dataSource, producer, events, options: { graceMs: 1 } });
+      expect(await ask(messageId, 60_000, headers)).toBe('unknown');
+      expect(checked).toMatchObject([{ error: { code: 'INVALID_CONFIGURATION' } }]);
+      // Another instance of the application that sent it.
+      create();
+      expect(await ask(messageId, 60_000, headers)).toBe('commit');
+    } finally {
+      await other.drop();
+    }
+  });
+
   it('rolls both back when the work fails, and throws its error', async () => {
     const { runner } = create();
     const work = async (tx: EntityManager): Promise<never> => {

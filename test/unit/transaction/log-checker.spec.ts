@@ -32,7 +32,8 @@ describe('the answer to a check', () => {
         return Promise.resolve(answer as Exclude<LogAnswer, 'absent'>);
       },
     };
-    return new LogChecker(log as TransactionLog, resolveTransactionOptions({ graceMs: 10_000 }), clock);
+    const options = resolveTransactionOptions({ graceMs: 10_000 });
+    return new LogChecker(log as TransactionLog, () => Promise.resolve('ours'), options, clock);
   };
   const message = () => receivedMessage({ messageId: 'AB'.repeat(16), bornTimestamp });
 
@@ -43,6 +44,17 @@ describe('the answer to a check', () => {
     await clock.advance(1);
     expect(await checker('rolled-back').check(message())).toBe('rollback');
     expect(asked).toEqual(['look', 'decide within 500']);
+  });
+
+  it('decides nothing about a transaction of another log, and says what is wrong', async () => {
+    await clock.advance(60_000);
+    const of = (log: string) => ({ ...message(), headers: { 'rmq-transaction-log': log } });
+    await expect(checker('rolled-back').check(of('theirs'))).rejects.toMatchObject({
+      code: 'INVALID_CONFIGURATION',
+      message: expect.stringContaining('producer.group') as string,
+    });
+    expect(asked).toEqual([]);
+    expect(await checker('committed').check(of('ours'))).toBe('commit');
   });
 
   it('finds a quick commit within the grace as well', async () => {
