@@ -16,6 +16,8 @@ export interface LeaseJobOptions {
   /** The work. Runs until there is nothing left, or the signal aborts. */
   readonly work: (signal: AbortSignal) => Promise<void>;
   readonly onError: (error: unknown) => void;
+  /** Between 0 and 1. @default Math.random */
+  readonly random?: (() => number) | undefined;
 }
 
 /** Repeats a job on a schedule, in one instance at a time. Whoever finds the lease free does it. */
@@ -36,10 +38,10 @@ export class LeaseJob {
   }
 
   private async loop(): Promise<void> {
-    const { name, owner, lease, clock, everyMs, work, onError } = this.options;
+    const { name, owner, lease, clock, everyMs, work, onError, random = Math.random } = this.options;
     const { signal } = this.abort;
     // Instances that were started together should not ask together.
-    await pause(clock, Math.random() * Math.min(everyMs, 10_000), signal);
+    await pause(clock, random() * Math.min(everyMs, 10_000), signal);
     while (!signal.aborted) {
       try {
         // The lease is not given back: it lasts until the job is due again.

@@ -43,6 +43,8 @@ export interface IdempotencyDeps {
   readonly options: ResolvedIdempotencyOptions;
   /** Id of this instance. */
   readonly instance: string;
+  /** Between 0 and 1. @default Math.random */
+  readonly random?: () => number;
 }
 
 /** Version of the inbox tables this release was written for. */
@@ -58,7 +60,7 @@ export class Idempotency {
   private readonly sweeper: LeaseJob;
 
   constructor(private readonly deps: IdempotencyDeps) {
-    const { lease, clock, options, instance, events } = deps;
+    const { lease, clock, options, instance, events, random } = deps;
     this.sweeper = new LeaseJob({
       name: 'inbox-sweep',
       owner: instance,
@@ -67,6 +69,7 @@ export class Idempotency {
       everyMs: options.sweepEveryMs,
       work: (signal) => this.sweepAll(signal),
       onError: (error) => events.emit('inbox.error', { phase: 'sweep', error }),
+      random,
     });
   }
 

@@ -254,7 +254,7 @@ export class OutboxRelay {
   }
 
   private sweepHistory(): LeaseJob | undefined {
-    const { store, lease, clock, options } = this.deps;
+    const { store, lease, clock, options, random } = this.deps;
     const { history } = options;
     if (history === false) return undefined;
     return new LeaseJob({
@@ -269,6 +269,7 @@ export class OutboxRelay {
         }
       },
       onError: (error) => this.report.error('sweep', error),
+      random,
     });
   }
 

@@ -6,7 +6,9 @@ import { defer, lastValueFrom } from 'rxjs';
 import type { DataSource, EntityManager } from 'typeorm';
 import { MemoryClient } from '../../lib/client/memory/memory-client.js';
 import type { Producer, TransactionResolution } from '../../lib/client/producer.js';
+import { LeaseJob } from '../../lib/database/lease-job.js';
 import { CommitOutcomeUnknownError, runInTransaction } from '../../lib/database/own-transaction.js';
+import { sqlJobLease } from '../../lib/database/sql-job-lease.js';
 import { SqlSession } from '../../lib/database/sql-session.js';
 import { dataSourceTransactionHost } from '../../lib/database/transaction-host.js';
 import { watch } from '../../lib/database/transaction-journal.js';
@@ -45,6 +47,8 @@ import type { HandlerRun } from '../laws/laws.js';
 const PREFIX = 'rmq_';
 const OWN_CHECKER = 'own';
 const DRAIN_MS = 3_000;
+/** Rows that one statement removes at most. */
+const SWEEP_BATCH = 2;
 const NO_LEASE = { acquire: () => Promise.resolve(false) };
 
 /** What is passed from process to process: only what is outside of them. */
@@ -73,6 +77,8 @@ export class Application {
   readonly #producer: Producer;
   readonly #outbox: Outbox;
   readonly #transactions: TransactionRunner;
+  readonly #logSweeper: LeaseJob;
+  readonly #idempotency: Idempotency;
   readonly #interceptor: IdempotencyInterceptor;
   readonly #parked: ParkedMessages;
   readonly #events = new RocketMQEvents();
@@ -148,16 +154,40 @@ export class Application {
       options: transactionOptions,
       outbox: this.#outbox,
     });
-    const idempotency = new Idempotency({
+    const { sweep } = scenario;
+    const lease = sweep === undefined ? NO_LEASE : sqlJobLease(dataSource, PREFIX);
+    this.#logSweeper = new LeaseJob({
+      name: 'transaction-log-sweep',
+      owner: name,
+      lease,
+      clock,
+      everyMs: sweep?.everyMs ?? 0,
+      work: async (signal) => {
+        while (!signal.aborted && (await log.sweep(sweep?.retentionMs ?? 0, SWEEP_BATCH)) === SWEEP_BATCH);
+      },
+      onError: () => undefined,
+      random: world.random.next,
+    });
+    this.#idempotency = new Idempotency({
       dataSource,
       store: new PostgresInboxStore(dataSource, PREFIX),
-      lease: NO_LEASE,
+      lease,
       clock,
       events,
-      options: resolveIdempotencyOptions({ waitMs: 1_000, busyRetryMs: 500, leaseMs: 4_000 }),
+      options: resolveIdempotencyOptions({
+        waitMs: 1_000,
+        busyRetryMs: 500,
+        leaseMs: 4_000,
+        ...(sweep && {
+          retentionMs: sweep.retentionMs,
+          sweepEveryMs: sweep.everyMs,
+          sweepBatch: SWEEP_BATCH,
+        }),
+      }),
       instance: name,
+      random: world.random.next,
     });
-    this.#interceptor = new IdempotencyInterceptor(idempotency, new Reflector());
+    this.#interceptor = new IdempotencyInterceptor(this.#idempotency, new Reflector());
   }
 
   /** Rejects when something it needs is away; whoever supervises it starts it again. */
@@ -171,6 +201,10 @@ export class Application {
     await this.#client.start();
     await this.#producer.start();
     await this.relay.start();
+    if (scenario.sweep !== undefined) {
+      this.#idempotency.start();
+      this.#logSweeper.start();
+    }
     for (const listener of scenario.listeners) {
       const container = await this.#container(listener);
       this.#containers.push(container);
@@ -195,6 +229,7 @@ export class Application {
     let abandoned = 0;
     for (const container of this.#containers) abandoned += await container.stop(DRAIN_MS);
     abandoned += (await this.relay.drain(DRAIN_MS)).abandoned;
+    await Promise.all([this.#idempotency.stop(), this.#logSweeper.stop()]);
     await this.#client.close();
     return abandoned;
   }

@@ -2,6 +2,7 @@ import type { StoredMessage } from '../../lib/client/memory/stored-message.js';
 import { Laws, type HandlerRun, type Told } from '../laws/laws.js';
 import { BUSINESS, EFFECT } from './application-statements.js';
 import type { FakeDatabase, Row } from './fake-database.js';
+import { INBOX, LOG } from './inbox-statements.js';
 import type { Machine } from './machine.js';
 import { DISCARDED } from './operator-statements.js';
 import { LANE, OUTBOX, type LaneRow } from './outbox-statements.js';
@@ -153,11 +154,24 @@ export class Checker {
       const left = [OUTBOX, PARKED].map((name) => `${this.#database?.table(name).size ?? 0} in ${name}`);
       this.world.violate(`Rows are left over: ${left.join(', ')}`);
     }
+    this.#sweptInTime();
     const { maxUnsettled = 0, maxInFlight = 0, batchSize = 1 } = this.scenario.outbox;
     const allowed = this.world.faults * (maxUnsettled + maxInFlight * batchSize);
     const unknown = [...this.#jobs.values()].filter((told) => told === 'unknown').length;
     if (this.duplicates > allowed + unknown && this.scenario.events.length === 0) {
       this.world.violate(`Bounded: ${this.duplicates} messages were sent twice, ${allowed} may be`);
+    }
+  }
+
+  /** What is remembered is forgotten when it is due, with two looks to spare. */
+  #sweptInTime(): void {
+    const { sweep } = this.scenario;
+    if (sweep === undefined || this.world.faults > 0) return;
+    const due = (this.#database?.now() ?? 0) - sweep.retentionMs - 2 * sweep.everyMs;
+    for (const name of [INBOX, LOG]) {
+      const rows = [...(this.#database?.table(name).values() ?? [])];
+      const left = rows.filter((row) => (row['created_at'] as number) < due).length;
+      if (left > 0) this.world.violate(`Bounded: ${left} rows of ${name} outlived their retention`);
     }
   }
 

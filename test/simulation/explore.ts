@@ -51,6 +51,7 @@ const ENUMERATED = [
   'lease-renewed',
   'own-checker',
   'leaving',
+  'swept',
 ];
 
 /** Every fault at every crossing of the border of a process, one at a time. */

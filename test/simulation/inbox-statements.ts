@@ -1,4 +1,4 @@
-import { DatabaseError, type Row, type Tx } from './fake-database.js';
+import { DatabaseError, type Answer, type Row, type Tx } from './fake-database.js';
 import type { Statement } from './statements.js';
 
 const GROUP = 'rmq_inbox_group';
@@ -16,6 +16,29 @@ async function leased(tx: Tx, group: unknown, key: unknown, epoch: unknown): Pro
   await tx.lock(INBOX, keyOf(group, key));
   const row = tx.get(INBOX, keyOf(group, key));
   return row?.['epoch'] === epoch && row?.['lease_until'] !== null ? row : undefined;
+}
+
+/** Removes the oldest rows that nobody holds. */
+async function sweep(
+  tx: Tx,
+  table: string,
+  retentionMs: number,
+  limit: number,
+  condition: (row: Row) => boolean,
+): Promise<Answer> {
+  let affected = 0;
+  const old = tx
+    .rows(table)
+    .filter((row) => (row['created_at'] as number) < tx.now() - retentionMs && condition(row))
+    .sort((a, b) => (a['created_at'] as number) - (b['created_at'] as number));
+  for (const row of old) {
+    if (affected === limit) break;
+    const id = row['id'] as string;
+    if (!(await tx.lock(table, id, { skip: true })) || tx.get(table, id) === undefined) continue;
+    tx.remove(table, id);
+    affected += 1;
+  }
+  return { affected };
 }
 
 export const inboxStatements: readonly Statement[] = [
@@ -47,7 +70,7 @@ export const inboxStatements: readonly Statement[] = [
         const id = keyOf(group, key);
         await tx.lock(INBOX, id, { timeoutMs: milliseconds(wait) });
         if (tx.get(INBOX, id) !== undefined) continue;
-        tx.put(INBOX, id, { lease_until: null, epoch: 0, created_at: tx.now() });
+        tx.put(INBOX, id, { id, lease_until: null, epoch: 0, created_at: tx.now() });
         records.push({ message_key: key });
       }
       return { records };
@@ -92,7 +115,7 @@ export const inboxStatements: readonly Statement[] = [
       const until = row?.['lease_until'] ?? null;
       if (row !== undefined && (until === null || (until as number) >= tx.now())) return {};
       const epoch = ((row?.['epoch'] as number | undefined) ?? 0) + 1;
-      tx.put(INBOX, id, { lease_until: tx.now() + (leaseMs as number), epoch, created_at: tx.now() });
+      tx.put(INBOX, id, { id, lease_until: tx.now() + (leaseMs as number), epoch, created_at: tx.now() });
       return { records: [{ epoch }] };
     },
   },
@@ -135,6 +158,14 @@ export const inboxStatements: readonly Statement[] = [
     },
   },
   {
+    name: 'inbox.sweep',
+    text: /^DELETE FROM rmq_inbox WHERE \(group_id, message_key\) IN \( SELECT group_id, message_key FROM rmq_inbox WHERE created_at < .* AND \(lease_until IS NULL OR lease_until < clock_timestamp\(\)\) ORDER BY created_at LIMIT \$2 FOR UPDATE SKIP LOCKED\)$/,
+    run: (tx, [retentionMs, limit]) =>
+      sweep(tx, INBOX, retentionMs as number, limit as number, ({ lease_until: until }) =>
+        until === null ? true : (until as number) < tx.now(),
+      ),
+  },
+  {
     name: 'log.begin',
     text: /^INSERT INTO rmq_transaction_log \(id, outcome\) VALUES \(\$1, \$2\)$/,
     run: async (tx, [id, outcome]) => {
@@ -142,9 +173,14 @@ export const inboxStatements: readonly Statement[] = [
       if (tx.get(LOG, id as string) !== undefined) {
         throw new DatabaseError('23505', 'duplicate key value violates unique constraint');
       }
-      tx.put(LOG, id as string, { outcome });
+      tx.put(LOG, id as string, { id, outcome, created_at: tx.now() });
       return { affected: 1 };
     },
+  },
+  {
+    name: 'log.sweep',
+    text: /^DELETE FROM rmq_transaction_log WHERE id IN \( SELECT id FROM rmq_transaction_log WHERE created_at < .* ORDER BY created_at LIMIT \$2 FOR UPDATE SKIP LOCKED\)$/,
+    run: (tx, [retentionMs, limit]) => sweep(tx, LOG, retentionMs as number, limit as number, () => true),
   },
   {
     name: 'log.has',
@@ -165,7 +201,7 @@ export const inboxStatements: readonly Statement[] = [
     run: async (tx, [id, wait]) => {
       await tx.lock(LOG, id as string, { timeoutMs: milliseconds(wait) });
       if (tx.get(LOG, id as string) !== undefined) return {};
-      tx.put(LOG, id as string, { outcome: 'R' });
+      tx.put(LOG, id as string, { id, outcome: 'R', created_at: tx.now() });
       return { records: [{ id }] };
     },
   },

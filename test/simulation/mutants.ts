@@ -452,6 +452,33 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'handled messages are forgotten before their time',
+    shownBy: 'swept:1:7=lost-before',
+    parts: [
+      part(PostgresInboxStore.prototype, 'sweep', (original) => {
+        return function sweep(this: Self, _retentionMs: number, limit: number): unknown {
+          return original.apply(this, [0, limit] as never);
+        };
+      }),
+    ],
+  },
+  {
+    name: 'outcomes of transactions are forgotten before their time',
+    shownBy: 'swept:1:99=crash-after',
+    parts: [
+      part(PostgresTransactionLog.prototype, 'sweep', (original) => {
+        return function sweep(this: Self, _retentionMs: number, limit: number): unknown {
+          return original.apply(this, [0, limit] as never);
+        };
+      }),
+    ],
+  },
+  {
+    name: 'what is remembered is never forgotten',
+    shownBy: 'swept:1:-',
+    parts: [part(PostgresInboxStore.prototype, 'sweep', () => () => Promise.resolve(0))],
+  },
+  {
     name: 'a failed handler is acknowledged',
     shownBy: 'consumer:1:random',
     parts: [part(OutcomeReporter.prototype, 'failed', () => () => Promise.resolve({ action: 'ack' }))],

@@ -56,6 +56,8 @@ export interface Scenario {
   readonly discards?: ReadonlySet<string>;
   /** Keys have no order to keep, since dead messages let others pass. */
   readonly unordered?: boolean;
+  /** What handlers and checks remember is removed after this time, looked for so often; milliseconds. @default never */
+  readonly sweep?: { readonly everyMs: number; readonly retentionMs: number };
   /** When machines are stopped in good order, or killed, and started again; and when the broker is away. */
   readonly events: readonly WorldEvent[];
   readonly duplicateRate: number;

@@ -169,6 +169,25 @@ export const SITUATIONS: Readonly<Record<string, Scenario>> = {
       ['c2', 1],
     ]),
   },
+  /** What was handled and what was committed is forgotten after a while, by one instance at a time. */
+  swept: {
+    ...QUIET,
+    name: 'swept',
+    chaosMs: 62_000,
+    lanes: 1,
+    duplicateRate: 0.5,
+    sweep: { everyMs: 4_000, retentionMs: 45_000 },
+    listeners: [
+      { group: 'effects', topic: 'orders', mode: 'concurrent', idempotent: 'transaction', concurrency: 2 },
+      { group: 'outside', topic: 'orders', mode: 'concurrent', idempotent: 'lease', concurrency: 2 },
+    ],
+    jobs: [
+      job(100, 0, 'a b'),
+      job(150, 1, 'c', { kind: 'transaction' }),
+      job(56_000, 0, 'd'),
+      job(56_100, 1, 'e', { kind: 'transaction' }),
+    ],
+  },
   /** The application answers checks itself. */
   'own-checker': {
     ...QUIET,
