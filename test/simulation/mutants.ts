@@ -104,6 +104,13 @@ function outside(original: Method) {
   };
 }
 
+/** Removes rows of any age. */
+function atOnce(original: Method) {
+  return function sweep(this: Self, _retentionMs: number, limit: number): unknown {
+    return original.apply(this, [0, limit] as never);
+  };
+}
+
 /** The half message among arguments; without one (the message goes through the outbox) there is nothing to do wrong. */
 function halfOf(args: readonly unknown[]): Pick<HalfMessage, 'commit' | 'rollback'> {
   const half = args.find((each) => typeof (each as Self | undefined)?.['rollback'] === 'function');
@@ -454,24 +461,12 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'handled messages are forgotten before their time',
     shownBy: 'swept:1:7=lost-before',
-    parts: [
-      part(PostgresInboxStore.prototype, 'sweep', (original) => {
-        return function sweep(this: Self, _retentionMs: number, limit: number): unknown {
-          return original.apply(this, [0, limit] as never);
-        };
-      }),
-    ],
+    parts: [part(PostgresInboxStore.prototype, 'sweep', atOnce)],
   },
   {
     name: 'outcomes of transactions are forgotten before their time',
     shownBy: 'swept:1:99=crash-after',
-    parts: [
-      part(PostgresTransactionLog.prototype, 'sweep', (original) => {
-        return function sweep(this: Self, _retentionMs: number, limit: number): unknown {
-          return original.apply(this, [0, limit] as never);
-        };
-      }),
-    ],
+    parts: [part(PostgresTransactionLog.prototype, 'sweep', atOnce)],
   },
   {
     name: 'what is remembered is never forgotten',

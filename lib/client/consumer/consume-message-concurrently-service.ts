@@ -25,9 +25,8 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   readonly #dispatcher: FairDispatcher;
   readonly #timeout: ConsumeTimeout;
   readonly #localRetries = new Set<ClockTimer>();
-  /** Handlers that run on although their time was up, and how many of them keep their place because there are too many. */
+  /** Handlers that run on although their time was up. Those above `concurrency` keep their place. */
   #overdue = 0;
-  #overdueInPlace = 0;
   #sendingBack = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -119,16 +118,14 @@ export class ConsumeMessageConcurrentlyService implements ConsumeMessageService 
   #mayRunOn(): boolean {
     this.#overdue++;
     if (this.#overdue <= this.#options.concurrency) return true;
-    this.#overdueInPlace++;
     this.#reports.error('handler', tooManyOverdue(this.#overdue, this.#options.consumeTimeoutMs));
     return false;
   }
 
   #outlived(): void {
+    const keptPlace = this.#overdue > this.#options.concurrency;
     this.#overdue--;
-    if (this.#overdueInPlace === 0) return;
-    this.#overdueInPlace--;
-    this.#dispatcher.ended();
+    if (keptPlace) this.#dispatcher.ended();
   }
 
   #process({ processQueue, held }: HandlerCall, outcome: Exclude<CallOutcome, { type: 'given-up' }>): void {
