@@ -36,6 +36,12 @@ const { values } = parseArgs({
   },
 });
 
+for (const name of ['schedules', 'seed', 'workers', 'every'] as const) {
+  if (/^\d+$/.test(values[name])) continue;
+  console.error(`--${name} needs a whole number, not "${values[name]}".`);
+  process.exit(2);
+}
+
 Error.stackTraceLimit = 0;
 
 async function explore(): Promise<boolean> {
